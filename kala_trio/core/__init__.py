@@ -1,0 +1,1 @@
+"""The pure core: values and decisions, without clock, I/O, randomness or concurrency."""

@@ -1,0 +1,45 @@
+"""The error tree: each class is named by what its receiver should do.
+
+Every message quotes what was found, says what is wrong with it, and shows one that works.
+"""
+
+import reprlib
+
+_quote = reprlib.Repr()
+_quote.maxstring = _quote.maxother = 120
+
+
+class KalaTrioError(Exception):
+    """The root of every error that kala-trio raises on purpose; never raised itself."""
+
+
+class Refused(KalaTrioError):
+    """The request cannot be accepted as it stands: correct the named field and send it again."""
+
+    def __init__(self, field: str, problem: str, *, found: object, example: str) -> None:
+        """Quote ``found`` (shortened), tell its ``problem``, and show an ``example`` that works."""
+        super().__init__(f"{field}: {problem}, found {_quote.repr(found)}; for example {example}")
+        self.field = field
+        self.problem = problem
+        self.found = found
+        self.example = example
+
+
+class Malformed(Refused):
+    """A text that the grammar of rules S1 to S3 does not know; ``field`` is the part at fault."""
+
+
+class NotFound(KalaTrioError):
+    """There is no such job or run: look it up again."""
+
+
+class Conflict(KalaTrioError):
+    """The job's present state forbids it: change that state first."""
+
+
+class Unavailable(KalaTrioError):
+    """Nothing was changed and nothing is wrong with the request: send it again later."""
+
+
+class CannotStart(KalaTrioError):
+    """The daemon cannot start here: mend what the message names."""

@@ -1,0 +1,110 @@
+"""The two closed unions of the core: events go in, commands come out."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from kala_trio.core.job import (
+    Attempt,
+    Definition,
+    Job,
+    Missed,
+    Progress,
+    Queue,
+    Result,
+    Run,
+)
+
+
+class Create(Struct, frozen=True, tag=True):
+    """Accept ``definition`` as a new job named ``job_id``."""
+
+    job_id: str
+    definition: Definition
+
+
+class Delete(Struct, frozen=True, tag=True):
+    """Delete one job (rules M3, D5)."""
+
+    job_id: str
+
+
+class DeleteAll(Struct, frozen=True, tag=True):
+    """Delete every job (rule M3)."""
+
+
+class Start(Struct, frozen=True, tag=True):
+    """Start a job by hand (rules M1, M2)."""
+
+    job_id: str
+
+
+class Enable(Struct, frozen=True, tag=True):
+    """Enable a job; does nothing to one that is enabled (rule M2)."""
+
+    job_id: str
+
+
+class Disable(Struct, frozen=True, tag=True):
+    """Disable a job; does nothing to one that is disabled (rule M2)."""
+
+    job_id: str
+
+
+class Tick(Struct, frozen=True, tag=True):
+    """Nothing but time has passed."""
+
+
+class AttemptEnded(Struct, frozen=True, tag=True):
+    """An attempt is over; its instants are those that the runner saw."""
+
+    run_id: str
+    number: int
+    started_at: datetime
+    ended_at: datetime
+    result: Result
+
+
+class Stop(Struct, frozen=True, tag=True):
+    """The daemon is stopping: start no attempt any more (rule C4)."""
+
+
+Request = Create | Delete | DeleteAll | Start | Enable | Disable
+Event = Request | Tick | AttemptEnded | Stop
+
+
+class Keep(Struct, frozen=True):
+    """Make this value durable, in place of an earlier one of the same identity."""
+
+    value: Job | Progress | Run | Attempt | Missed | Queue
+
+
+class ForgetJob(Struct, frozen=True):
+    """Drop a job and its progress; its runs and missed records stay (rule M3)."""
+
+    job_id: str
+
+
+class ForgetQueue(Struct, frozen=True):
+    """Drop the queue of a run: all of its children had their turn."""
+
+    run_id: str
+
+
+class StartAttempt(Struct, frozen=True):
+    """Start attempt ``number`` of ``run`` as a process, once all records are durable (rule C2)."""
+
+    run: Run
+    number: int
+    definition: Definition
+
+
+class AwaitOrphan(Struct, frozen=True):
+    """Wait until no process of ``run`` is left, then report its attempt as lost (rule C3)."""
+
+    run: Run
+
+
+Record = Keep | ForgetJob | ForgetQueue
+Act = StartAttempt | AwaitOrphan
+Command = Record | Act
