@@ -7,7 +7,6 @@ from typing import assert_never
 from msgspec import Struct
 
 
-
 class Definition(Struct, frozen=True, gc=False):
     """What a client writes; ``kala_trio.core.validation.checked`` holds what makes one acceptable.
 

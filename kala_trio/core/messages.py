@@ -100,11 +100,27 @@ class StartAttempt(Struct, frozen=True):
 
 
 class AwaitOrphan(Struct, frozen=True):
-    """Wait until no process of ``run`` is left, then report its attempt as lost (rule C3)."""
+    """Wait until no process of ``run`` is left, then report ``attempt`` as lost (rule C3)."""
 
     run: Run
+    attempt: Attempt
 
 
 Record = Keep | ForgetJob | ForgetQueue
 Act = StartAttempt | AwaitOrphan
 Command = Record | Act
+
+
+class Snapshot(Struct, frozen=True):
+    """All that a scheduler needs to go on where another stopped.
+
+    ``jobs`` and ``progress`` stand in the order of the jobs' numbers; ``runs`` and ``attempts`` are
+    those in progress; ``latest`` is the latest past instant of any record, the floor of rule C6.
+    """
+
+    jobs: tuple[Job, ...] = ()
+    progress: tuple[Progress, ...] = ()
+    runs: tuple[Run, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    queues: tuple[Queue, ...] = ()
+    latest: datetime | None = None
