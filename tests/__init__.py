@@ -1,0 +1,1 @@
+"""What properties cannot show: facts of the world, and real processes, sockets and disks."""
