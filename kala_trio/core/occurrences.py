@@ -1,0 +1,147 @@
+"""The fate of due occurrences: which is the trigger, which are missed, and how misses are recorded."""
+
+from datetime import datetime, timedelta
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kala_trio.core.duration import Duration
+from kala_trio.core.errors import Refused
+from kala_trio.core.job import Cause, Job, Missed, Occurrence, Progress, Reason, Trigger
+from kala_trio.core.schedule import Schedule, find_zone, later, parse_schedule
+
+_MOMENT = timedelta(microseconds=1)
+
+
+class Span(Struct, frozen=True, gc=False):
+    """``count`` adjacent triggers of one cause, from ``first`` to ``last`` (scheduled times)."""
+
+    cause: Cause
+    count: int
+    first: datetime
+    last: datetime
+    first_occurrence: int | None = None
+    last_occurrence: int | None = None
+
+
+def schedule_of(job: Job) -> Schedule | None:
+    """Return the job's schedule; a child has none, an unscheduled job runs once (rule S10)."""
+    definition = job.definition
+    if definition.schedule:
+        return parse_schedule(definition.schedule, definition.time_zone, accepted_at=job.created_at)
+    if definition.parent_jobs:
+        return None
+    return parse_schedule("R0//PT1S", "", accepted_at=job.created_at)
+
+
+def first_occurrence(job: Job) -> Occurrence | None:
+    """Return the first occurrence that may become due (rules S9, S10); None for a child.
+
+    Raises:
+        Refused: naming ``schedule``, where no occurrence is left.
+    """
+    schedule = schedule_of(job)
+    if schedule is None:
+        return None
+    before = job.created_at - _MOMENT
+    if coming := schedule.next_after(before):
+        return coming
+    latest = schedule.last_at(before)
+    if latest is None:
+        raise Refused(
+            "schedule",
+            "it has no occurrence before the year 10000",
+            found=job.definition.schedule,
+            example='"R/2030-01-01T09:00:00Z/P1D"',
+        )
+    if job.definition.epsilon and in_time(job, latest.at, job.created_at):
+        return latest
+    raise Refused(
+        "schedule",
+        "cannot be scheduled in the past",
+        found=job.definition.schedule,
+        example='"R2//PT10S", which starts now, or a start that is still to come',
+    )
+
+
+def following(job: Job, occurrence: Occurrence) -> Occurrence | None:
+    """Return the occurrence after this one."""
+    schedule = schedule_of(job)
+    return schedule.next_after(occurrence.at) if schedule else None
+
+
+def latest_due(job: Job, progress: Progress, now: datetime) -> Occurrence | None:
+    """Return the latest occurrence due at ``now`` whose fate is open."""
+    schedule = schedule_of(job)
+    if schedule is None or progress.next is None or progress.next.at > now:
+        return None
+    return schedule.last_at(now)
+
+
+def span(job: Job, first: Occurrence, last: Occurrence) -> Span:
+    """Describe the occurrences from ``first`` to ``last``, both of which exist."""
+    schedule = schedule_of(job)
+    count = schedule.count(first.number, last.number) if schedule else 0
+    return Span(Cause.OCCURRENCE, count, first.at, last.at, first.number, last.number)
+
+
+def span_before(job: Job, first: Occurrence, end: Occurrence) -> Span | None:
+    """Describe the occurrences from ``first`` up to but without ``end``; None if there are none."""
+    schedule = schedule_of(job)
+    last = schedule.last_at(end.at - _MOMENT) if schedule and first.number < end.number else None
+    return span(job, first, last) if last else None
+
+
+def span_of(trigger: Trigger) -> Span:
+    """Describe a single trigger."""
+    at, number = trigger.scheduled_at, trigger.occurrence
+    return Span(trigger.cause, 1, at, at, number, number)
+
+
+def in_time(job: Job, scheduled_at: datetime, now: datetime) -> bool:
+    """Tell whether an attempt may start: now ≤ S + ε, in the job's zone (rules L3, A2)."""
+    definition = job.definition
+    if not definition.epsilon:
+        return True
+    schedule = schedule_of(job)
+    zone = schedule.zone if schedule and definition.schedule else find_zone(definition.time_zone)
+    end = later(scheduled_at, Duration.parse(definition.epsilon, field="epsilon"), zone)
+    return end is None or now <= end
+
+
+def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> Progress:
+    """Record a miss: its record is the last of ``latest_missed`` of the returned progress (rule L5).
+
+    It extends the latest record of its cause and reason where the two are adjacent.
+    """
+    others = tuple(each for each in progress.latest_missed if each.cause != missed.cause)
+    latest = next((each for each in progress.latest_missed if each.cause == missed.cause), None)
+    if latest and latest.reason == reason and _adjacent(job, progress, latest, missed):
+        record = replace(
+            latest,
+            count=latest.count + missed.count,
+            last=missed.last,
+            last_occurrence=missed.last_occurrence,
+        )
+        return replace(progress, latest_missed=(*others, record))
+    record = Missed(
+        job.id,
+        job.definition.name,
+        progress.misses + 1,
+        missed.cause,
+        reason,
+        missed.count,
+        missed.first,
+        missed.last,
+        missed.last_occurrence,
+    )
+    return replace(progress, misses=record.number, latest_missed=(*others, record))
+
+
+def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> bool:
+    """Nothing lies between the two: no occurrence, or for other causes no attempt."""
+    schedule = schedule_of(job)
+    if latest.last_occurrence is None or missed.first_occurrence is None or schedule is None:
+        attempted = progress.last_attempted_run
+        return attempted is None or attempted <= latest.last
+    return schedule.count(latest.last_occurrence + 1, missed.first_occurrence - 1) == 0

@@ -1,0 +1,421 @@
+"""The state machine: an event goes in, decisions come out as commands, and every transition is here.
+
+It reads no clock, does no I/O and mints no id: the instant comes in with the event, so the same
+events at the same instants give the same commands (rule C5).
+"""
+
+import heapq
+from datetime import datetime
+from typing import Self, assert_never
+
+from msgspec.structs import replace
+
+from kala_trio.core import graph
+from kala_trio.core.errors import Conflict, NotFound
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Job,
+    Outcome,
+    Progress,
+    Queue,
+    Reason,
+    Run,
+    Trigger,
+    outcome_of,
+)
+from kala_trio.core.messages import (
+    Act,
+    AttemptEnded,
+    AwaitOrphan,
+    Command,
+    Create,
+    Delete,
+    DeleteAll,
+    Disable,
+    Enable,
+    Event,
+    Snapshot,
+    Start,
+    StartAttempt,
+    Stop,
+    Tick,
+)
+from kala_trio.core.occurrences import (
+    Span,
+    first_occurrence,
+    following,
+    in_time,
+    latest_due,
+    span,
+    span_before,
+    span_of,
+    with_missed,
+)
+from kala_trio.core.state import State
+
+# One Tick serves this many due jobs at most; the next one follows at once. So the first of many
+# jobs due at one instant starts before the last was decided on.
+_SERVED_AT_ONCE = 64
+
+
+class Scheduler:
+    """Decides what runs when (rules L, A, D, M, S9 and S10).
+
+    ``handle`` changes the state and returns what is to be made durable and then done. Once that is
+    durable the caller says ``committed``; if it can't be made so, ``rollback``.
+    """
+
+    def __init__(self) -> None:
+        """Begin without any job."""
+        self._state = State()
+        self._stopping = False
+        self._now: datetime | None = None
+        self._jobs_created = 0
+        self._due: list[tuple[datetime, int, str]] = []
+        self._agenda: list[tuple[datetime, int, str, Trigger]] = []
+        self._acts: list[Act] = []
+
+    @classmethod
+    def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
+        """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
+        self = cls()
+        self._now = max(snapshot.latest, at) if snapshot.latest else at
+        for value in (*snapshot.jobs, *snapshot.runs, *snapshot.attempts, *snapshot.queues):
+            self._state.keep(value)
+        for progress in snapshot.progress:
+            self._state.keep(progress)
+        self._state.take_records()
+        self._state.committed()
+        for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
+            if not progress.disabled and progress.next and progress.next.at <= self._now:
+                self._catch_up(job, Reason.DOWNTIME)
+        if snapshot.jobs:
+            self._jobs_created = snapshot.jobs[-1].number
+        self._rebuild_due()
+        self._acts += [
+            AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
+        ]
+        return self, self._commands()
+
+    def handle(self, event: Event, at: datetime) -> list[Command]:
+        """Decide on ``event`` at the instant ``at``; an earlier one than before is lifted to that (C6).
+
+        Raises:
+            Refused, NotFound, Conflict: of a request, and then nothing has changed.
+        """
+        self._now = now = max(self._now or at, at)
+        match event:
+            case Create():
+                self._create(event, now)
+            case Delete(job_id):
+                self._delete(graph.deleted_with(self._state, self._job(job_id).id), now)
+            case DeleteAll():
+                self._delete(list(self._state.jobs), now)
+            case Start(job_id):
+                self._start(self._job(job_id), now)
+            case Enable(job_id):
+                self._enable(self._job(job_id))
+            case Disable(job_id):
+                self._disable(self._job(job_id), now)
+            case AttemptEnded():
+                self._attempt_ended(event, now)
+            case Tick():
+                self._serve_due(now)
+            case Stop():
+                self._stopping = True
+            case _:
+                assert_never(event)
+        self._serve_agenda(now)
+        return self._commands()
+
+    def next_wake(self) -> datetime | None:
+        """Return the instant at which the next Tick has something to do; None if there is none."""
+        if self._stopping:
+            return None
+        while self._due and not self._is_current(self._due[0]):
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else None
+
+    def committed(self) -> None:
+        """Learn that all commands so far are durable."""
+        self._state.committed()
+
+    def rollback(self) -> None:
+        """Go back to the state of the last ``committed``: nothing since then became durable."""
+        for job_id in self._state.rollback():
+            self._wake_for(self._state.progress[job_id])
+
+    # Requests
+
+    def _job(self, job_id: str) -> Job:
+        try:
+            return self._state.jobs[job_id]
+        except KeyError:
+            raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them") from None
+
+    def _create(self, event: Create, now: datetime) -> None:
+        if event.job_id in self._state.jobs:
+            raise Conflict(f"there is a job {event.job_id!r} already")
+        graph.check_edges(self._state, event.definition)
+        job = Job(event.job_id, self._jobs_created + 1, now, event.definition)
+        first = first_occurrence(job)
+        self._jobs_created = job.number
+        self._state.keep(job)
+        self._keep(Progress(job.id, event.definition.disabled, first))
+
+    def _delete(self, gone: list[str], now: datetime) -> None:
+        left_behind: dict[str, None] = {}
+        served_queues: list[str] = []
+        for job_id in gone:
+            job, progress = self._state.jobs[job_id], self._state.progress[job_id]
+            left_behind |= dict.fromkeys(self._state.children.get(job_id, ()))
+            left_behind |= dict.fromkeys(self._state.referrers.get(job_id, ()))
+            if latest := latest_due(job, progress, now):
+                assert progress.next is not None  # or nothing would be due
+                reason = Reason.DISABLED if progress.disabled else Reason.DELETED
+                self._miss(job, progress, span(job, progress.next, latest), reason)
+            if pending := progress.pending:
+                progress = self._state.progress[job_id]
+                self._miss(job, progress, span_of(pending), Reason.DELETED)
+                if pending.cause is Cause.PARENT and pending.source:
+                    served_queues.append(pending.source)
+        for job_id in gone:
+            self._state.forget_job(job_id)
+        for job_id in left_behind:
+            if job_id in self._state.jobs:
+                self._cut_loose(self._state.jobs[job_id])
+        for run_id in served_queues:
+            self._next_in_queue(run_id, now)
+
+    def _cut_loose(self, job: Job) -> None:
+        """Take jobs that are gone off a definition (rules D5, D9)."""
+        definition, jobs = job.definition, self._state.jobs
+        parents = tuple(each for each in definition.parent_jobs if each in jobs)
+        failure_job = definition.on_failure_job if definition.on_failure_job in jobs else ""
+        definition = replace(definition, parent_jobs=parents, on_failure_job=failure_job)
+        self._state.keep(replace(job, definition=definition))
+
+    def _start(self, job: Job, now: datetime) -> None:
+        if self._state.progress[job.id].disabled:
+            raise Conflict(
+                f"job {job.id!r} is disabled; POST /api/v1/job/enable/{job.id}/ enables it"
+            )
+        self._trigger(job.id, Trigger(Cause.MANUAL, now))
+
+    def _enable(self, job: Job) -> None:
+        progress = self._state.progress[job.id]
+        if progress.disabled:
+            self._keep(replace(progress, disabled=False))
+            self._catch_up(job, Reason.DISABLED)
+
+    def _disable(self, job: Job, now: datetime) -> None:
+        progress = self._state.progress[job.id]
+        if progress.disabled:
+            return
+        pending = progress.pending
+        self._keep(replace(progress, disabled=True, pending=None))
+        if pending:
+            self._miss_trigger(job, pending, Reason.DISABLED, now)
+
+    # Time
+
+    def _catch_up(self, job: Job, reason: Reason) -> None:
+        """Make the latest due occurrence pending, older ones missed: rule L4."""
+        assert self._now is not None
+        progress = self._state.progress[job.id]
+        latest = latest_due(job, progress, self._now)
+        if latest is None or progress.next is None:
+            return
+        first = progress.next
+        progress = replace(progress, next=following(job, latest))
+        self._keep(progress)
+        if job.definition.resume_at_next_scheduled_time:
+            self._miss(job, progress, span(job, first, latest), reason)
+            return
+        if older := span_before(job, first, latest):
+            self._miss(job, progress, older, reason)
+        self._make_pending(job, Trigger(Cause.OCCURRENCE, latest.at, latest.number), self._now)
+
+    def _serve_due(self, now: datetime) -> None:
+        """Trigger what is due, in the order of S, then of the jobs' creation: rules L8, L9."""
+        for _ in range(_SERVED_AT_ONCE):
+            wake = self.next_wake()
+            if wake is None or wake > now:
+                return
+            job = self._state.jobs[heapq.heappop(self._due)[2]]
+            progress = self._state.progress[job.id]
+            if progress.pending and not progress.run_id:
+                self._take_pending(progress)
+            elif first := progress.next:
+                latest = latest_due(job, progress, now) or first
+                if older := span_before(job, first, latest):
+                    progress = replace(progress, next=latest)
+                    self._keep(progress)
+                    self._miss(job, progress, older, Reason.LATE)
+                else:
+                    self._keep(replace(progress, next=following(job, first)))
+                    self._trigger(job.id, Trigger(Cause.OCCURRENCE, first.at, first.number))
+            self._serve_agenda(now)
+
+    # Triggers
+
+    def _trigger(self, job_id: str, trigger: Trigger) -> None:
+        number = self._state.jobs[job_id].number
+        heapq.heappush(self._agenda, (trigger.scheduled_at, number, job_id, trigger))
+
+    def _serve_agenda(self, now: datetime) -> None:
+        """Serve triggers until none is left; a loop, so chains of any depth need no stack (D7)."""
+        while self._agenda:
+            _, _, job_id, trigger = heapq.heappop(self._agenda)
+            job, progress = self._state.jobs[job_id], self._state.progress[job_id]
+            if progress.run_id or self._stopping:
+                self._make_pending(job, trigger, now)
+            elif in_time(job, trigger.scheduled_at, now):
+                self._start_run(job, progress, trigger, now)
+            else:
+                self._miss_trigger(job, trigger, Reason.EPSILON, now)
+
+    def _make_pending(self, job: Job, trigger: Trigger, now: datetime) -> None:
+        """Let a busy job's trigger wait, in place of an older one, which is missed: rule L2."""
+        progress = self._state.progress[job.id]
+        older = progress.pending
+        self._keep(replace(progress, pending=trigger))
+        if older:
+            self._miss_trigger(job, older, Reason.OVERLAP, now)
+
+    def _take_pending(self, progress: Progress) -> None:
+        trigger = progress.pending
+        if trigger:
+            self._keep(replace(progress, pending=None))
+            self._trigger(progress.job_id, trigger)
+
+    def _miss_trigger(self, job: Job, trigger: Trigger, reason: Reason, now: datetime) -> None:
+        self._miss(job, self._state.progress[job.id], span_of(trigger), reason)
+        if trigger.cause is Cause.PARENT and trigger.source:
+            self._next_in_queue(trigger.source, now)
+
+    def _miss(self, job: Job, progress: Progress, missed: Span, reason: Reason) -> None:
+        progress = with_missed(job, progress, missed, reason)
+        self._keep(progress)
+        self._state.keep(progress.latest_missed[-1])
+
+    # Runs
+
+    def _start_run(self, job: Job, progress: Progress, trigger: Trigger, now: datetime) -> None:
+        number = progress.runs + 1
+        run = Run(f"{job.id}.{number}", job.id, job.definition.name, number, trigger, now)
+        self._keep(replace(progress, run_id=run.id, runs=number))
+        self._start_attempt(job, run, now)
+
+    def _start_attempt(self, job: Job, run: Run, now: datetime) -> None:
+        progress = self._state.progress[job.id]
+        self._keep(replace(progress, last_attempted_run=now))
+        self._state.keep(run)
+        self._state.keep(Attempt(run.id, run.attempts, now))
+        self._acts.append(StartAttempt(run, run.attempts, job.definition))
+
+    def _attempt_ended(self, event: AttemptEnded, now: datetime) -> None:
+        run = self._state.runs[event.run_id]
+        started_at = event.started_at
+        ended_at = max(started_at, event.ended_at)  # the wall clock may have gone back between
+        self._state.keep(Attempt(run.id, event.number, started_at, ended_at, event.result))
+        if event.number == 1:
+            run = replace(run, started_at=started_at)
+        outcome = outcome_of(event.result)
+        job = self._state.jobs.get(run.job_id)
+        if job is None:
+            self._end_run(run, ended_at, outcome, now)
+            return
+        progress = replace(self._state.progress[job.id], last_attempted_run=started_at)
+        if outcome is not Outcome.SUCCEEDED:
+            progress = replace(
+                progress, error_count=progress.error_count + 1, last_error=ended_at
+            )
+        self._keep(progress)
+        if self._may_retry(job, run, outcome, now):
+            self._start_attempt(job, replace(run, attempts=run.attempts + 1), now)
+        else:
+            self._end_run(run, ended_at, outcome, now)
+
+    def _may_retry(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> bool:
+        """Tell whether a further attempt may start: rules A1, A2."""
+        return (
+            outcome is Outcome.FAILED
+            and run.attempts <= job.definition.retries
+            and not self._stopping
+            and in_time(job, run.trigger.scheduled_at, now)
+        )
+
+    def _end_run(self, run: Run, ended_at: datetime, outcome: Outcome, now: datetime) -> None:
+        self._state.keep(replace(run, ended_at=ended_at, outcome=outcome))
+        if job := self._state.jobs.get(run.job_id):
+            progress = self._state.progress[job.id]
+            progress = replace(progress, run_id=None, finished=progress.finished + 1)
+            if outcome is Outcome.SUCCEEDED:
+                successes = progress.success_count + 1
+                progress = replace(progress, success_count=successes, last_success=ended_at)
+            self._keep(progress)
+            if not self._stopping:
+                self._take_pending(progress)
+            self._trigger_followers(job, run, outcome, now)
+        if run.trigger.cause is Cause.PARENT and run.trigger.source:
+            self._next_in_queue(run.trigger.source, now)
+
+    def _trigger_followers(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> None:
+        """Trigger the children after a success, else the failure job: rules D1, D3, D9."""
+        if outcome is Outcome.SUCCEEDED:
+            if children := self._state.children.get(job.id):
+                self._state.keep(Queue(run.id, children, -1))
+                self._next_in_queue(run.id, now)
+        elif failure_job := job.definition.on_failure_job:
+            if not self._state.progress[failure_job].disabled:
+                self._trigger(failure_job, Trigger(Cause.FAILURE, now, source=run.id))
+
+    def _next_in_queue(self, run_id: str, now: datetime) -> None:
+        """Give the turn to the next child that is there and enabled: rules D2, D4."""
+        queue = self._state.queues[run_id]
+        for position in range(queue.position + 1, len(queue.children)):
+            child = self._state.progress.get(queue.children[position])
+            if child and not child.disabled:
+                self._state.keep(replace(queue, position=position))
+                self._trigger(child.job_id, Trigger(Cause.PARENT, now, source=run_id))
+                return
+        self._state.forget_queue(run_id)
+
+    # Bookkeeping
+
+    def _commands(self) -> list[Command]:
+        acts, self._acts = self._acts, []
+        return [*self._state.take_records(), *acts]
+
+    def _keep(self, progress: Progress) -> None:
+        self._state.keep(progress)
+        self._wake_for(progress)
+
+    def _wake_for(self, progress: Progress) -> None:
+        due = _due_at(progress)
+        if due is None:
+            return
+        heapq.heappush(self._due, (due, self._state.jobs[progress.job_id].number, progress.job_id))
+        if len(self._due) > 4 * len(self._state.jobs) + 64:
+            self._rebuild_due()
+
+    def _rebuild_due(self) -> None:
+        entries = ((_due_at(each), each.job_id) for each in self._state.progress.values())
+        jobs = self._state.jobs
+        self._due = [(due, jobs[job_id].number, job_id) for due, job_id in entries if due]
+        heapq.heapify(self._due)
+
+    def _is_current(self, entry: tuple[datetime, int, str]) -> bool:
+        progress = self._state.progress.get(entry[2])
+        return progress is not None and _due_at(progress) == entry[0]
+
+
+def _due_at(progress: Progress) -> datetime | None:
+    """Return when a job next wants to be looked at, if no event comes before."""
+    if progress.disabled:
+        return None
+    if progress.pending and not progress.run_id:
+        return progress.pending.scheduled_at
+    return progress.next.at if progress.next else None

@@ -1,0 +1,123 @@
+"""What the scheduler knows: frozen values in dicts, every change of which is recorded and can be undone."""
+
+from collections.abc import Hashable
+from typing import TypeVar, assert_never
+
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run
+from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+class State:
+    """Jobs with their progress, what is in progress, and who follows whom.
+
+    ``runs`` and ``attempts`` (by run id) hold those in progress, also of deleted jobs. ``children``
+    holds a job's children in the order in which they were attached (rule D2), ``referrers`` the
+    jobs whose ``on_failure_job`` it is. Read the dicts freely; change them through the methods.
+    """
+
+    def __init__(self) -> None:
+        """Know nothing yet."""
+        self.jobs: dict[str, Job] = {}
+        self.progress: dict[str, Progress] = {}
+        self.runs: dict[str, Run] = {}
+        self.attempts: dict[str, Attempt] = {}
+        self.queues: dict[str, Queue] = {}
+        self.children: dict[str, tuple[str, ...]] = {}
+        self.referrers: dict[str, tuple[str, ...]] = {}
+        self._records: dict[tuple[type, Hashable], Record] = {}
+        self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
+
+    def keep(self, value: Job | Progress | Run | Attempt | Missed | Queue) -> None:
+        """Take in ``value``, in place of an earlier one of the same identity, and record it."""
+        key: Hashable
+        match value:
+            case Job(id=key):
+                self._link(self.jobs.get(key), value)
+                self._set(self.jobs, key, value)
+            case Progress(job_id=key):
+                self._set(self.progress, key, value)
+            case Run(id=key):
+                self._set(self.runs, key, value if value.outcome is None else None)
+            case Attempt():
+                key = (value.run_id, value.number)
+                self._set(self.attempts, value.run_id, value if value.result is None else None)
+            case Missed():
+                key = (value.job_id, value.number)
+            case Queue(run_id=key):
+                self._set(self.queues, key, value)
+            case _:
+                assert_never(value)
+        self._records[type(value), key] = Keep(value)
+
+    def forget_job(self, job_id: str) -> None:
+        """Drop a job and its progress; what it has in progress stays (rule M3)."""
+        self._link(self.jobs[job_id], None)
+        self._set(self.jobs, job_id, None)
+        self._set(self.progress, job_id, None)
+        self._records.pop((Progress, job_id), None)
+        self._records[Job, job_id] = ForgetJob(job_id)
+
+    def forget_queue(self, run_id: str) -> None:
+        """Drop a queue whose children all had their turn."""
+        self._set(self.queues, run_id, None)
+        self._records[Queue, run_id] = ForgetQueue(run_id)
+
+    def take_records(self) -> list[Record]:
+        """Return what changed since the last call, one record for each value."""
+        records = list(self._records.values())
+        self._records.clear()
+        return records
+
+    def committed(self) -> None:
+        """Forget how to undo what was changed so far: it is durable."""
+        self._undo.clear()
+
+    def rollback(self) -> set[str]:
+        """Undo all changes since the last ``committed``; return the ids of the jobs concerned."""
+        concerned = set()
+        while self._undo:
+            table, key, old = self._undo.pop()
+            if table is self.progress:
+                concerned.add(str(key))
+            if old is None:
+                table.pop(key, None)
+            else:
+                table[key] = old
+        self._records.clear()
+        return concerned & self.jobs.keys()
+
+    def _link(self, old: Job | None, new: Job | None) -> None:
+        job_id = new.id if new else old.id if old else ""
+        for index, before, after in (
+            (self.children, _parents(old), _parents(new)),
+            (self.referrers, _failure_job(old), _failure_job(new)),
+        ):
+            for other in before:
+                if other not in after and other in index:
+                    kept = tuple(each for each in index[other] if each != job_id)
+                    self._set(index, other, kept or None)
+            for other in after:
+                if other not in before:
+                    self._set(index, other, (*index.get(other, ()), job_id))
+        if new is None:
+            self._set(self.children, job_id, None)
+            self._set(self.referrers, job_id, None)
+
+    def _set(self, table: dict[K, V], key: K, value: V | None) -> None:
+        old = table.get(key)
+        self._undo.append((table, key, old))  # type: ignore[arg-type]  # one list for all tables
+        if value is None:
+            table.pop(key, None)
+        else:
+            table[key] = value
+
+
+def _parents(job: Job | None) -> tuple[str, ...]:
+    return job.definition.parent_jobs if job else ()
+
+
+def _failure_job(job: Job | None) -> tuple[str, ...]:
+    return (job.definition.on_failure_job,) if job and job.definition.on_failure_job else ()

@@ -1,0 +1,1 @@
+"""How attempts become processes: started, watched, captured, stopped, and found again."""

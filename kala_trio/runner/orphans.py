@@ -1,0 +1,139 @@
+"""Finding processes that nobody waits for: by the run in their environment, or by their group.
+
+A process id that was noted before a crash may be missing, or mean another process by now. So each
+attempt has its run's id in its environment, all that it starts inherits it, and Linux shows it in
+``/proc``. Not found are processes whose environment this user may not read (a program that runs as
+somebody else), and those that replaced it. Where there is no ``/proc``, none is found.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+import trio
+
+log = logging.getLogger(__name__)
+
+RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
+
+_MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
+_RETRY_PAUSE = 1.0
+
+
+class Orphans:
+    """Waits for the ends of processes that are not this process's children."""
+
+    def __init__(self) -> None:
+        """Know of no look at the processes yet."""
+        self._lock = trio.Lock()
+        self._begun = 0
+        self._done = 0
+        self._found: dict[str, list[int]] = {}
+
+    async def ended(self, run_id: str) -> None:
+        """Wait until no process of ``run_id`` is left, however many it still starts (rule C3)."""
+        while True:
+            try:
+                processes = await self._processes_of(run_id)
+                if not processes:
+                    return
+                for pid in processes:
+                    await _ended(pid, lambda pid: _run_of(pid) == run_id)
+            except OSError as error:  # too many open files, say: it is not known that they ended
+                log.warning("cannot look for processes of run %s yet: %s", run_id, error)
+                await trio.sleep(_RETRY_PAUSE)
+
+    async def _processes_of(self, run_id: str) -> list[int]:
+        """Look through all processes, once for all that asked before that look began."""
+        wanted = self._begun + 1
+        async with self._lock:
+            if self._done < wanted:
+                self._begun += 1
+                self._found = await trio.to_thread.run_sync(_processes_by_run)
+                self._done = self._begun
+            return self._found.get(run_id, [])
+
+
+def processes_of(run_id: str) -> list[int]:
+    """Return the ids of this run's processes, other than this very process; zombies are not seen.
+
+    Looks at each process of the machine: some 10 µs each. Raises OSError if it can't look.
+    """
+    return _processes_by_run().get(run_id, [])
+
+
+async def group_ended(group: int) -> None:
+    """Wait until no process of process group ``group`` is left; a zombie counts as gone.
+
+    The caller holds the group's id by not reaping its leader. Raises OSError if it can't look.
+    """
+    while members := await trio.to_thread.run_sync(_members_of, group):
+        for pid in members:
+            await _ended(pid, lambda pid: _is_member(pid, group))
+
+
+async def _ended(pid: int, is_meant: Callable[[int], bool]) -> None:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        # Asked again now that the descriptor pins the process: its id may have found a new owner.
+        if is_meant(pid):
+            await trio.lowlevel.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+def _processes_by_run() -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    seen = {os.getpid()}
+    # The second look finds a child whose parent ended before the first look came to it.
+    for _ in range(2):
+        for pid in _process_ids():
+            if pid not in seen:
+                seen.add(pid)
+                run_id = _run_of(pid)
+                if run_id is not None:
+                    found.setdefault(run_id, []).append(pid)
+    return found
+
+
+def _run_of(pid: int) -> str | None:
+    environment = b"\0" + _read(f"/proc/{pid}/environ")
+    _, mark, rest = environment.partition(_MARK)
+    return rest.partition(b"\0")[0].decode(errors="replace") if mark else None
+
+
+def _members_of(group: int) -> list[int]:
+    return [pid for pid in _process_ids() if _is_member(pid, group)]
+
+
+def _is_member(pid: int, group: int) -> bool:
+    try:
+        if os.getpgid(pid) != group:
+            return False
+    except ProcessLookupError:
+        return False
+    # The state is the first word after the name, which stands in parentheses and may hold any.
+    state = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1]
+    return state not in ([], [b"Z"], [b"X"])
+
+
+def _process_ids() -> Iterator[int]:
+    try:
+        names = os.listdir("/proc")
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.isdecimal():
+            yield int(name)
+
+
+def _read(path: str) -> bytes:
+    """Read a file of ``/proc``; empty for a process that is gone or somebody else's."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return b""

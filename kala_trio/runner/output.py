@@ -1,0 +1,297 @@
+"""Captured output: bounded on disk whatever a job writes, and readable while it grows.
+
+The output of a run is one file. Up to ``HEAD + TAIL`` bytes that file *is* the output, so any
+program can show it. Past that, the part after ``HEAD`` is a ring in which byte number i stands at
+``HEAD + (i - HEAD) % TAIL``, and two little-endian 64-bit counters follow: how many bytes the
+writer has begun to write, and how many are done. A reader takes ``done`` before it copies the ring
+and ``begun`` after; what was overwritten in between it counts as left out, so that no byte it
+returns is ever out of place, and no lock is needed.
+"""
+
+import errno
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import trio
+from msgspec import Struct
+
+from kala_trio.core.errors import NotFound
+
+log = logging.getLogger(__name__)
+
+HEAD = 128 * 1024
+"""How many of the first bytes of a run's output are kept."""
+
+TAIL = 128 * 1024
+"""How many of the last bytes are kept."""
+
+_LIMIT = HEAD + TAIL
+_DONE = _LIMIT + 8
+_END = _DONE + 8
+_CHUNK = 64 * 1024
+_PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
+_READS = 100
+_RUN_ID = re.compile(r"([0-9A-Za-z_-]{1,64})\.([0-9]{1,19})")
+
+
+class Output(Struct, frozen=True):
+    """A run's output: its first bytes, the count of bytes left out, and its last bytes.
+
+    ``head + tail`` is all of it where ``omitted`` is 0.
+    """
+
+    head: bytes
+    omitted: int
+    tail: bytes
+
+
+def output_path(root: Path, run_id: str) -> Path:
+    """Return where the output of ``run_id`` is kept under ``root``: ``<job id>/<number>``.
+
+    Raises NotFound for what can't be a run's id, so that no id leads out of ``root``.
+    """
+    match = _RUN_ID.fullmatch(run_id)
+    if match is None:
+        raise NotFound(
+            f"there is no run {run_id[:120]!r}: a run's id is its job's id and a number, "
+            "for example 6ba7b810-9dad-11d1-80b4-00c04fd430c8.1"
+        )
+    job_id, number = match.groups()
+    return root / job_id / number
+
+
+def read_output(path: Path) -> Output:
+    """Read what has been captured so far; a run that wrote nothing has no file and no output.
+
+    May be called while another process writes. Raises OSError where the file can't be read.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return Output(b"", 0, b"")
+    try:
+        for _ in range(_READS):
+            output, outpaced = _snapshot(fd)
+            if not outpaced:
+                break
+        return output
+    finally:
+        os.close(fd)
+
+
+def _snapshot(fd: int) -> tuple[Output, bool]:
+    """Read the file once; also tell whether the writer went round the whole ring meanwhile."""
+    _, counted = _counters(fd)
+    body = os.pread(fd, _LIMIT, 0)
+    done = len(body) if counted is None else counted
+    begun, _ = _counters(fd)
+    head = body[:HEAD]
+    if done <= HEAD:
+        return Output(head, 0, b""), False
+    first = min(max(HEAD, (begun or 0) - TAIL), done)
+    ring = body[HEAD:]
+    start, stop = (first - HEAD) % TAIL, (done - HEAD) % TAIL
+    if first == done:
+        return Output(head, done - HEAD, b""), True
+    tail = ring[start:stop] if start < stop else ring[start:] + ring[:stop]
+    return Output(head, first - HEAD, tail), False
+
+
+def _counters(fd: int) -> tuple[int | None, int | None]:
+    """Return ``begun`` and ``done``, None where not written yet."""
+    data = os.pread(fd, _END - _LIMIT, _LIMIT)
+    begun = int.from_bytes(data[:8], "little") if len(data) >= 8 else None
+    done = int.from_bytes(data[8:], "little") if len(data) == 16 else None
+    return begun, done
+
+
+class Capture:
+    """The one writer of a run's output; what an earlier attempt wrote is kept and added to.
+
+    The file and its directory come to be with the first byte. When the disk refuses (full, a
+    directory that is gone), capturing ends with one line in the log, and nothing is raised: a job
+    is not to fail for want of a place for its words.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Capture to ``path``."""
+        self._path = path
+        self._fd: int | None = None
+        self._total = 0
+        self._begun = 0
+        self._failed = False
+
+    def write(self, data: bytes) -> None:
+        """Add ``data`` to the output."""
+        if self._failed or not data:
+            return
+        try:
+            if self._fd is None:
+                self._fd = self._open()
+            self._append(self._fd, memoryview(data))
+        except OSError as error:
+            self._failed = True
+            log.warning("output to %s is no longer captured: %s", self._path, error)
+
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _open(self) -> int:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        begun, done = _counters(fd)
+        self._total = min(os.fstat(fd).st_size, _LIMIT) if done is None else done
+        self._begun = begun or 0
+        return fd
+
+    def _append(self, fd: int, data: memoryview) -> None:
+        room = max(_LIMIT - self._total, 0)
+        plain, rest = data[:room], data[room:]
+        _write_at(fd, plain, self._total)
+        self._total += len(plain)
+        for start in range(0, len(rest), _CHUNK):
+            self._turn(fd, rest[start : start + _CHUNK])
+
+    def _turn(self, fd: int, piece: memoryview) -> None:
+        """Write ``piece``, shorter than the ring, over the oldest bytes in it."""
+        end = self._total + len(piece)
+        # A writer that died half-way may have begun further than this one does now.
+        self._begun = max(self._begun, end)
+        _write_at(fd, self._begun.to_bytes(8, "little"), _LIMIT)
+        offset = (self._total - HEAD) % TAIL
+        before_the_end = piece[: TAIL - offset]
+        _write_at(fd, before_the_end, HEAD + offset)
+        _write_at(fd, piece[len(before_the_end) :], HEAD)
+        _write_at(fd, end.to_bytes(8, "little"), _DONE)
+        self._total = end
+
+
+def _write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
+    while data:
+        written = os.pwrite(fd, data, offset)
+        data, offset = data[written:], offset + written
+
+
+class Stream:
+    """A named pipe from a run's processes to its captured output.
+
+    The processes hold both ends of it open, so that they outlive the daemon: while nobody reads,
+    the pipe fills (64 KiB) and then their writes wait until a daemon attaches to it again by
+    name. What stands in the pipe when the last process ends while no daemon runs is lost.
+    """
+
+    def __init__(self, path: Path, fifo: Path | None) -> None:
+        """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
+
+        Raises OSError where it can't be opened.
+        """
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        self._reader = None if fifo is None else os.open(fifo, flags)
+        self._fifo = fifo
+        self._capture = Capture(path)
+
+    @classmethod
+    def make(cls, path: Path) -> Self:
+        """Make a pipe beside ``path``, in place of one that an earlier attempt left.
+
+        Where the disk has no room for one, that is logged and the output is thrown away. Raises
+        OSError when the daemon has too many files open.
+        """
+        fifo = _fifo_of(path)
+        try:
+            _make_fifo(fifo)
+            return cls(path, fifo)
+        except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise
+            log.warning("output to %s is not captured: %s", path, error)
+            return cls(path, None)
+
+    @classmethod
+    def attach(cls, path: Path) -> Self:
+        """Go on reading the pipe that a daemon that died has left beside ``path``, if any."""
+        try:
+            return cls(path, _fifo_of(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            log.warning("output to %s is no longer captured: %s", path, error)
+        return cls(path, None)
+
+    def __enter__(self) -> Self:
+        """Leave with the ends closed, and the pipe where it is."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the reading end and the file."""
+        if self._reader is not None:
+            os.close(self._reader)
+        self._capture.close()
+
+    @contextmanager
+    def writer(self) -> Iterator[int]:
+        """Lend a file descriptor for a process to write to; raises OSError."""
+        fd = os.open(self._fifo or os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    async def pump(self) -> None:
+        """Capture what arrives, until cancelled or until no process holds the pipe any more."""
+        if self._reader is None:
+            return
+        while True:
+            await trio.lowlevel.wait_readable(self._reader)
+            with suppress(BlockingIOError):
+                if not self._take(self._reader):
+                    return
+
+    def drain(self) -> None:
+        """Capture what was written before now, without waiting for more."""
+        if self._reader is None:
+            return
+        with suppress(BlockingIOError):
+            for _ in range(_PIPE_CHUNKS):
+                if not self._take(self._reader):
+                    return
+
+    def _take(self, reader: int) -> bool:
+        chunk = os.read(reader, _CHUNK)
+        self._capture.write(chunk)
+        return bool(chunk)
+
+    def remove(self) -> None:
+        """Take the pipe's name away; processes that hold the pipe keep it."""
+        if self._fifo is not None:
+            with suppress(FileNotFoundError):
+                self._fifo.unlink()
+
+
+def _fifo_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.fifo")
+
+
+def _make_fifo(fifo: Path) -> None:
+    try:
+        os.mkfifo(fifo, 0o600)
+    except FileNotFoundError:
+        fifo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.mkfifo(fifo, 0o600)
+    except FileExistsError:
+        fifo.unlink()
+        os.mkfifo(fifo, 0o600)

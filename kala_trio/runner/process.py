@@ -1,0 +1,237 @@
+"""One attempt as a local process: started in a group of its own, watched, stopped, and reaped.
+
+Linux only: the ends of processes are awaited through pidfds, orphans are found through ``/proc``.
+"""
+
+import errno
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from kala_trio.clock import Clock
+from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
+from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
+from kala_trio.runner.orphans import RUN_ID_VARIABLE, Orphans, group_ended
+from kala_trio.runner.output import Stream, output_path
+
+log = logging.getLogger(__name__)
+
+_REAP_TIMEOUT = 5.0  # SIGKILL acts at once, save on a process that hangs in the kernel
+_QUOTED = 120
+_EXEC_PROBLEMS = {
+    errno.ENOENT: "does not exist; give the full path of a program, for example /bin/sh",
+    errno.EACCES: "may not be executed by this user; chmod +x lets a file be executed",
+    errno.ENOEXEC: "is no program for this machine, nor a script that begins like #!/bin/sh",
+    errno.E2BIG: "was given too long a command; keep long input in a file, for example sh job.sh",
+}
+
+
+class LocalRunner:
+    """Runs attempts on this machine, as the user that the daemon runs as."""
+
+    def __init__(self, output: Path, clock: Clock, *, term_timeout: float = 5.0) -> None:
+        """Capture outputs under the directory ``output``, which is made when it is needed.
+
+        ``term_timeout``: how many seconds a stopped attempt has between SIGTERM and SIGKILL.
+        """
+        self._output = output
+        self._clock = clock
+        self._term_timeout = term_timeout
+        self._stopping = False
+        self._watches: set[trio.CancelScope] = set()
+        self._orphans = Orphans()
+
+    async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
+        """Run the command to its end, and tell how it ended (rule A1); instants in UTC.
+
+        The attempt is over when the process that was started has ended, even if others that it
+        started go on: what they write from then on is not read, so after 64 KiB of it their writes
+        wait. One that is to stay needs an output of its own. If cancelled, kills the process group.
+        """
+        started_at = self._clock.now()
+        result = Stopped() if self._stopping else await self._run(act)
+        return AttemptEnded(act.run.id, act.number, started_at, self._clock.now(), result)
+
+    async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
+        """Wait until no process of the run is left (rule C3), capturing its output meanwhile.
+
+        If cancelled, leaves the processes alone, and their pipe for the next daemon.
+        """
+        with Stream.attach(output_path(self._output, act.run.id)) as stream:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stream.pump)
+                await self._orphans.ended(act.run.id)
+                nursery.cancel_scope.cancel()
+            stream.drain()
+            stream.remove()
+        attempt = act.attempt
+        now = self._clock.now()
+        return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
+
+    def stop(self) -> None:
+        """From now on stop every attempt (rule C4): those in progress, and later ones unstarted.
+
+        Its process group gets SIGTERM, and what is left of the group after ``term_timeout``
+        SIGKILL. Orphans are left alone.
+        """
+        self._stopping = True
+        for watch in self._watches:
+            watch.cancel()
+
+    async def _run(self, act: StartAttempt) -> Result:
+        with ExitStack() as cleanup:
+            try:
+                words = shlex.split(act.definition.command)
+                stream = cleanup.enter_context(Stream.make(output_path(self._output, act.run.id)))
+                cleanup.callback(stream.remove)
+                with stream.writer() as writer:
+                    child = _Child(words, _environment(act), writer)
+            except (OSError, ValueError) as error:
+                return NotStarted(_why_not(act.definition.command, error))
+            return await self._watch(child, stream)
+
+    async def _watch(self, child: "_Child", stream: Stream) -> Result:
+        async with child, trio.open_nursery() as nursery:
+            nursery.start_soon(stream.pump)
+            with self._until_stop():
+                await child.ended()
+            result = child.poll()
+            if result is None:
+                await child.terminate(self._term_timeout)
+                result = Stopped()
+            nursery.cancel_scope.cancel()
+        stream.drain()
+        return result
+
+    @contextmanager
+    def _until_stop(self) -> Iterator[None]:
+        with trio.CancelScope() as watch:
+            self._watches.add(watch)
+            try:
+                yield
+            finally:
+                self._watches.remove(watch)
+
+
+class _Child:
+    """A process that leads a group of its own; leaving the context leaves no unreaped process.
+
+    Until it is reaped its id, and so its group's, can't come to mean another process.
+    """
+
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], output: int) -> None:
+        """Start ``words`` without a shell; raises OSError or ValueError where that fails."""
+        if not words:
+            raise ValueError("the command is empty; for example: sh /usr/local/bin/backup.sh")
+        self._process = subprocess.Popen(  # noqa: S603 - running what clients write is the product
+            words,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            process_group=0,
+        )
+        try:
+            self._pidfd = os.pidfd_open(self._process.pid)
+        except OSError:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            raise
+
+    async def __aenter__(self) -> Self:
+        """Own the process from here on."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Kill the group unless its leader was reaped, then reap it, in bounded time."""
+        try:
+            if self._process.returncode is None:
+                self._signal(signal.SIGKILL)
+                with trio.move_on_after(_REAP_TIMEOUT, shield=True):
+                    await self.ended()
+                if self._process.poll() is None:
+                    log.error("process %d does not end on SIGKILL; left alone", self._process.pid)
+        finally:
+            os.close(self._pidfd)
+
+    async def ended(self) -> None:
+        """Wait until the process has ended, without reaping it."""
+        await trio.lowlevel.wait_readable(self._pidfd)
+
+    async def terminate(self, grace: float) -> None:
+        """Ask the group to end, and wait up to ``grace`` seconds until none of it is left."""
+        self._signal(signal.SIGTERM)
+        with trio.move_on_after(grace):
+            await self.ended()
+            try:
+                await group_ended(self._process.pid)
+            except OSError as error:  # too many open files, say: those that are left get all of it
+                log.warning("cannot look for process group %d: %s", self._process.pid, error)
+                await trio.sleep_forever()
+
+    def poll(self) -> Result | None:
+        """Reap the process and return how it ended; None while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        return Exited(code) if code >= 0 else Signalled(_signal_name(-code))
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except ProcessLookupError:
+            pass
+        except PermissionError as error:  # every one of the group runs as somebody else by now
+            log.error("process group %d cannot be stopped: %s", self._process.pid, error)
+
+
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):
+        return signal.Signals(number).name
+    return f"SIGRTMIN+{number - signal.SIGRTMIN}"
+
+
+def _environment(act: StartAttempt) -> dict[str, str]:
+    scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
+    return {
+        **os.environ,
+        "KALA_TRIO_JOB_ID": act.run.job_id,
+        "KALA_TRIO_JOB_NAME": act.run.job_name,
+        RUN_ID_VARIABLE: act.run.id,
+        "KALA_TRIO_ATTEMPT": str(act.number),
+        "KALA_TRIO_SCHEDULED_AT": scheduled_at.isoformat().replace("+00:00", "Z"),
+    }
+
+
+def _why_not(command: str, error: OSError | ValueError) -> str:
+    """Say in one sentence why ``command`` could not be started."""
+    if isinstance(error, ValueError):
+        return (
+            f"the command can't be passed to a process: {error}, found {command[:_QUOTED]!r}; "
+            "for example sh -c 'echo hello'"
+        )
+    program = str(error.filename)
+    problem = _EXEC_PROBLEMS.get(error.errno or 0)
+    if problem is None:
+        return f"the system could not start the process: {error.strerror}"
+    if error.errno == errno.ENOENT and shutil.which(program):
+        problem = "names an interpreter that does not exist; one that mostly does: #!/bin/sh"
+    elif error.errno == errno.ENOENT and "/" not in program:
+        problem = "is in no directory of PATH; give its full path, for example /bin/sh"
+    return f"{program[:_QUOTED]!r} {problem}"
