@@ -1,4 +1,4 @@
-"""Who follows whom: parents, children and failure jobs; circles, and what a deletion takes along."""
+"""Who follows whom: parents, children, failure jobs; circles, and what goes with a deletion."""
 
 from collections import deque
 

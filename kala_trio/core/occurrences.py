@@ -1,4 +1,4 @@
-"""The fate of due occurrences: which is the trigger, which are missed, and how misses are recorded."""
+"""The fate of due occurrences: which is the trigger, which are missed, how that is recorded."""
 
 from datetime import datetime, timedelta
 
@@ -110,7 +110,7 @@ def in_time(job: Job, scheduled_at: datetime, now: datetime) -> bool:
 
 
 def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> Progress:
-    """Record a miss: its record is the last of ``latest_missed`` of the returned progress (rule L5).
+    """Record a miss: the last of ``latest_missed`` of the returned progress (rule L5).
 
     It extends the latest record of its cause and reason where the two are adjacent.
     """

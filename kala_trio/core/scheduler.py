@@ -1,4 +1,4 @@
-"""The state machine: an event goes in, decisions come out as commands, and every transition is here.
+"""The state machine: an event goes in, commands come out, and every transition is here.
 
 It reads no clock, does no I/O and mints no id: the instant comes in with the event, so the same
 events at the same instants give the same commands (rule C5).
@@ -80,16 +80,21 @@ class Scheduler:
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
-        self._now = max(snapshot.latest, at) if snapshot.latest else at
-        for value in (*snapshot.jobs, *snapshot.runs, *snapshot.attempts, *snapshot.queues):
-            self._state.keep(value)
-        for progress in snapshot.progress:
-            self._state.keep(progress)
+        self._now = now = max(snapshot.latest, at) if snapshot.latest else at
+        for values in (
+            snapshot.jobs,
+            snapshot.progress,
+            snapshot.runs,
+            snapshot.attempts,
+            snapshot.queues,
+        ):
+            for value in values:
+                self._state.keep(value)
         self._state.take_records()
         self._state.committed()
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
-            if not progress.disabled and progress.next and progress.next.at <= self._now:
-                self._catch_up(job, Reason.DOWNTIME)
+            if not progress.disabled and progress.next and progress.next.at <= now:
+                self._catch_up(job, Reason.DOWNTIME, now)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
         self._rebuild_due()
@@ -99,7 +104,7 @@ class Scheduler:
         return self, self._commands()
 
     def handle(self, event: Event, at: datetime) -> list[Command]:
-        """Decide on ``event`` at the instant ``at``; an earlier one than before is lifted to that (C6).
+        """Decide on ``event`` at ``at``; an earlier instant than before is lifted to that (C6).
 
         Raises:
             Refused, NotFound, Conflict: of a request, and then nothing has changed.
@@ -115,7 +120,7 @@ class Scheduler:
             case Start(job_id):
                 self._start(self._job(job_id), now)
             case Enable(job_id):
-                self._enable(self._job(job_id))
+                self._enable(self._job(job_id), now)
             case Disable(job_id):
                 self._disable(self._job(job_id), now)
             case AttemptEnded():
@@ -136,6 +141,11 @@ class Scheduler:
         while self._due and not self._is_current(self._due[0]):
             heapq.heappop(self._due)
         return self._due[0][0] if self._due else None
+
+    def is_due(self, at: datetime) -> bool:
+        """Tell whether a Tick has something to do at ``at``, or at a later instant seen (C6)."""
+        wake = self.next_wake()
+        return wake is not None and wake <= max(self._now or at, at)
 
     def committed(self) -> None:
         """Learn that all commands so far are durable."""
@@ -171,8 +181,8 @@ class Scheduler:
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
             left_behind |= dict.fromkeys(self._state.children.get(job_id, ()))
             left_behind |= dict.fromkeys(self._state.referrers.get(job_id, ()))
-            if latest := latest_due(job, progress, now):
-                assert progress.next is not None  # or nothing would be due
+            latest = latest_due(job, progress, now)
+            if progress.next and latest:
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
                 self._miss(job, progress, span(job, progress.next, latest), reason)
             if pending := progress.pending:
@@ -203,11 +213,11 @@ class Scheduler:
             )
         self._trigger(job.id, Trigger(Cause.MANUAL, now))
 
-    def _enable(self, job: Job) -> None:
+    def _enable(self, job: Job, now: datetime) -> None:
         progress = self._state.progress[job.id]
         if progress.disabled:
             self._keep(replace(progress, disabled=False))
-            self._catch_up(job, Reason.DISABLED)
+            self._catch_up(job, Reason.DISABLED, now)
 
     def _disable(self, job: Job, now: datetime) -> None:
         progress = self._state.progress[job.id]
@@ -220,11 +230,10 @@ class Scheduler:
 
     # Time
 
-    def _catch_up(self, job: Job, reason: Reason) -> None:
+    def _catch_up(self, job: Job, reason: Reason, now: datetime) -> None:
         """Make the latest due occurrence pending, older ones missed: rule L4."""
-        assert self._now is not None
         progress = self._state.progress[job.id]
-        latest = latest_due(job, progress, self._now)
+        latest = latest_due(job, progress, now)
         if latest is None or progress.next is None:
             return
         first = progress.next
@@ -235,7 +244,7 @@ class Scheduler:
             return
         if older := span_before(job, first, latest):
             self._miss(job, progress, older, reason)
-        self._make_pending(job, Trigger(Cause.OCCURRENCE, latest.at, latest.number), self._now)
+        self._make_pending(job, Trigger(Cause.OCCURRENCE, latest.at, latest.number), now)
 
     def _serve_due(self, now: datetime) -> None:
         """Trigger what is due, in the order of S, then of the jobs' creation: rules L8, L9."""
@@ -329,9 +338,7 @@ class Scheduler:
             return
         progress = replace(self._state.progress[job.id], last_attempted_run=started_at)
         if outcome is not Outcome.SUCCEEDED:
-            progress = replace(
-                progress, error_count=progress.error_count + 1, last_error=ended_at
-            )
+            progress = replace(progress, error_count=progress.error_count + 1, last_error=ended_at)
         self._keep(progress)
         if self._may_retry(job, run, outcome, now):
             self._start_attempt(job, replace(run, attempts=run.attempts + 1), now)
@@ -368,9 +375,8 @@ class Scheduler:
             if children := self._state.children.get(job.id):
                 self._state.keep(Queue(run.id, children, -1))
                 self._next_in_queue(run.id, now)
-        elif failure_job := job.definition.on_failure_job:
-            if not self._state.progress[failure_job].disabled:
-                self._trigger(failure_job, Trigger(Cause.FAILURE, now, source=run.id))
+        elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
+            self._trigger(heir, Trigger(Cause.FAILURE, now, source=run.id))
 
     def _next_in_queue(self, run_id: str, now: datetime) -> None:
         """Give the turn to the next child that is there and enabled: rules D2, D4."""

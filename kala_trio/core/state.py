@@ -1,4 +1,4 @@
-"""What the scheduler knows: frozen values in dicts, every change of which is recorded and can be undone."""
+"""What the scheduler knows: frozen values in dicts, each change recorded and undoable."""
 
 from collections.abc import Hashable
 from typing import TypeVar, assert_never

@@ -51,6 +51,11 @@ class Output(Struct, frozen=True):
     tail: bytes
 
 
+def output_root(database: Path) -> Path:
+    """Return the directory of all outputs, next to the database that tells of their runs."""
+    return database.with_name(f"{database.name}-output")
+
+
 def output_path(root: Path, run_id: str) -> Path:
     """Return where the output of ``run_id`` is kept under ``root``: ``<job id>/<number>``.
 

@@ -1,0 +1,171 @@
+"""The wiring: settings, store, scheduler, runner, signals, and the web process next door."""
+
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+
+import click
+import trio
+
+from kala_trio import __version__
+from kala_trio.clock import WallClock
+from kala_trio.core.errors import CannotStart
+from kala_trio.core.messages import Request
+from kala_trio.core.scheduler import Scheduler
+from kala_trio.door import serve_door
+from kala_trio.runner.output import output_root
+from kala_trio.runner.process import LocalRunner
+from kala_trio.settings import Settings
+from kala_trio.store.journal import Journal
+from kala_trio.supervisor import Supervisor
+
+log = logging.getLogger(__name__)
+
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_BACKLOG = 4096
+# The web process of a daemon that was killed gives its address back within this time, in seconds.
+_ADDRESS_PATIENCE = 3.0
+# How many descriptors are wanted: an attempt in progress takes three.
+_DESCRIPTORS = 65_536
+# A web process that ended within this many seconds of its start did no good.
+_WEB_SETTLED = 10.0
+_WEB_LONGEST_PAUSE = 5.0
+# How long the web process may take to answer its last requests.
+_WEB_LAST_ANSWERS = 5.0
+
+
+def run(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain (rule C4).
+
+    Raises:
+        CannotStart: the address or the database can't be had.
+        Unavailable: the store failed at the start, or when the last outcomes were to be recorded.
+    """
+    _raise_descriptor_limit()
+    with (
+        closing(Journal(settings.db)) as journal,
+        _listen(settings.host, settings.port) as listener,
+    ):
+        host, port = listener.getsockname()[:2]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
+        trio.run(_serve, settings, journal, listener)
+
+
+def _raise_descriptor_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    deadline = time.monotonic() + _ADDRESS_PATIENCE
+    while True:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            return socket.create_server(found[4][:2], family=found[0], backlog=_BACKLOG)
+        except (OSError, OverflowError, UnicodeError) as error:
+            if time.monotonic() > deadline or not _is_taken(error):
+                raise CannotStart(
+                    f"cannot listen on {host} port {port}: {_why(error)}; "
+                    "for example: kala-trio run --host 127.0.0.1 -p 8001"
+                ) from error
+            time.sleep(0.1)
+
+
+def _is_taken(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno == 98  # EADDRINUSE
+
+
+def _why(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
+    clock = WallClock()
+    runner = LocalRunner(output_root(settings.db), clock)
+    scheduler, first = Scheduler.restore(journal.load(), clock.now())
+    supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
+    # All that was loaded lives long: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
+        nursery.start_soon(_keep_web, listener, settings, supervisor.ask)
+        await supervisor.run(first)
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(supervisor: Supervisor, runner: LocalRunner, grace: float) -> None:
+    """Drain on the first signal; after the grace period, or on a second one, end the attempts."""
+    # What was ignored from the start (nohup) stays ignored.
+    heeded = [each for each in _STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    with trio.open_signal_receiver(*heeded) as received:
+        number = await anext(received)
+        log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
+        supervisor.stop()
+        with trio.move_on_after(grace):
+            await anext(received)
+        runner.stop()
+        await trio.sleep_forever()  # further signals change nothing
+
+
+async def _keep_web(
+    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+) -> None:
+    """Run the web process, and start it again when it dies: at once, then after growing pauses."""
+    pause = 0.0
+    while True:
+        began = trio.current_time()
+        await _run_web(listener, settings, ask)
+        pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
+        log.error("the web process ended; starting it again in %g s", pause)
+        await trio.sleep(pause)
+        pause = min(_WEB_LONGEST_PAUSE, 2 * pause or 0.1)
+
+
+async def _run_web(
+    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+) -> None:
+    """Serve one web process until it ends; when cancelled, let it answer its last requests."""
+    ours, theirs = trio.socket.socketpair()
+    with theirs:
+        process = await trio.lowlevel.open_process(
+            _web_command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(listener.fileno(), theirs.fileno()),
+            process_group=0,
+        )
+    try:
+        async with trio.SocketStream(ours) as stream:
+            await serve_door(stream, ask)
+    finally:
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(_WEB_LAST_ANSWERS):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+def _web_command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:
+    return [
+        sys.executable,
+        "-P",  # the directory that the daemon was started in is no place to import from
+        "-m",
+        "kala_trio.web.worker",
+        f"--socket-fd={listener}",
+        f"--door-fd={door}",
+        f"--db={os.fspath(db)}",
+        f"--default-owner={default_owner}",
+    ]
