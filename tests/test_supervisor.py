@@ -314,6 +314,7 @@ async def test_a_wall_clock_set_forward_is_noticed_within_a_second(
         await supervisor.ask(create("a", "R0/2026-03-01T06:00:00Z/PT1S"))
         clock.step = timedelta(hours=6)
         await trio.sleep(1)
+        await wait_all_tasks_blocked()
         assert len(world.started) == 1
 
 
