@@ -1,0 +1,157 @@
+"""The one writer: what it has committed is durable, whatever happens next (rules C1, C2)."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import assert_never
+
+import trio
+from sqlite_utils import Database
+
+from kala_trio.core.errors import CannotStart, Unavailable
+from kala_trio.core.job import Job
+from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
+from kala_trio.store import rows
+from kala_trio.store.schema import open_database, prepare
+
+
+class Journal:
+    """Keeps the scheduler's records in an SQLite file, which no other process writes meanwhile."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file at ``path``, or make it, readable by its owner alone.
+
+        Raises:
+            CannotStart: there can be no such file, it is held by another kala-trio, is not a
+                database, or is not one that this version knows.
+        """
+        self._path = path
+        self._thread = trio.CapacityLimiter(1)
+        self._statements: dict[type, str] = {}
+        with ExitStack() as cleanup:
+            try:
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                cleanup.callback(os.close, _hold(path.with_name(f"{path.name}.lock"), path))
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                self._database = open_database(path)
+                cleanup.callback(self._database.close)
+                prepare(self._database, path)
+            except OSError as error:
+                raise CannotStart(f"database: {path} cannot be opened: {error.strerror}") from error
+            except sqlite3.Error as error:
+                raise CannotStart(f"database: {path} cannot be used: {error}") from error
+            self._cleanup = cleanup.pop_all()
+
+    def load(self) -> Snapshot:
+        """Return all that a scheduler needs to go on.
+
+        Raises:
+            CannotStart: the file cannot be read.
+        """
+        try:
+            with self._database.atomic():
+                return _load(self._database)
+        except sqlite3.Error as error:
+            raise CannotStart(f"database: {self._path} cannot be read: {error}") from error
+
+    async def commit(self, records: Sequence[Record]) -> None:
+        """Make ``records`` durable, all of them in one transaction, in a worker thread.
+
+        Raises:
+            Unavailable: it failed, and none of them is kept.
+        """
+        if records:
+            await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+
+    def close(self) -> None:
+        """Close the file, and let others have it."""
+        self._cleanup.close()
+
+    def _write(self, records: Sequence[Record]) -> None:
+        try:
+            with self._database.atomic():
+                for record in records:
+                    self._apply(record)
+        except sqlite3.Error as error:
+            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
+
+    def _apply(self, record: Record) -> None:
+        execute = self._database.conn.execute
+        match record:
+            case Keep(value):
+                row = rows.to_row(value)
+                execute(self._statement(type(value), row), row)
+                if isinstance(value, Job):
+                    execute("DELETE FROM edges WHERE child = ?", (value.id,))
+                    for position, parent in enumerate(value.definition.parent_jobs):
+                        execute("INSERT INTO edges VALUES (?, ?, ?)", (value.id, position, parent))
+            case ForgetJob(job_id):
+                execute("DELETE FROM jobs WHERE id = ?", (job_id,))
+                execute("DELETE FROM edges WHERE child = ?", (job_id,))
+                execute("DELETE FROM progress WHERE job_id = ?", (job_id,))
+            case ForgetQueue(run_id):
+                execute("DELETE FROM queues WHERE run_id = ?", (run_id,))
+            case _:
+                assert_never(record)
+
+    def _statement(self, kind: type, row: dict[str, object]) -> str:
+        if kind not in self._statements:
+            table, keys = rows.KEYS[kind]
+            columns = ", ".join(f'"{column}"' for column in row)
+            values = ", ".join(f":{column}" for column in row)
+            changes = ", ".join(f'"{each}" = excluded."{each}"' for each in row if each not in keys)
+            self._statements[kind] = (
+                f'INSERT INTO "{table}" ({columns}) VALUES ({values}) '  # noqa: S608 - our own names
+                f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
+            )
+        return self._statements[kind]
+
+
+def _hold(lock: Path, database: Path) -> int:
+    """Take the lock that one daemon at most can have; it goes with the process that holds it."""
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise CannotStart(
+            f"database: {database} is held by another kala-trio (process {holder}); "
+            "stop that one, or give a path of its own, for example --db ~/kala.db"
+        ) from None
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor
+
+
+def _load(database: Database) -> Snapshot:
+    parents: dict[str, tuple[str, ...]] = {}
+    for row in database.query("SELECT child, parent FROM edges ORDER BY child, position"):
+        parents[row["child"]] = (*parents.get(row["child"], ()), row["parent"])
+    jobs = tuple(
+        rows.to_job(row, parents.get(row["id"], ()))
+        for row in database.query("SELECT * FROM jobs ORDER BY number")
+    )
+    progress = tuple(
+        rows.to_progress(row)
+        for row in database.query(
+            "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
+        )
+    )
+    runs = database.query("SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_at, id")
+    attempts = database.query("SELECT * FROM attempts WHERE result IS NULL ORDER BY run_id, number")
+    instants = [job.created_at for job in jobs]
+    for each in progress:
+        seen = (each.last_attempted_run, each.last_success, each.last_error)
+        instants += [instant for instant in seen if instant]
+    return Snapshot(
+        jobs=jobs,
+        progress=progress,
+        runs=tuple(rows.to_run(row) for row in runs),
+        attempts=tuple(rows.to_attempt(row) for row in attempts),
+        queues=tuple(map(rows.to_queue, database.query("SELECT * FROM queues ORDER BY rowid"))),
+        latest=max(instants, default=None),
+    )

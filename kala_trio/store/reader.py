@@ -1,0 +1,172 @@
+"""What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+from sqlite_utils import Database
+
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
+from kala_trio.store import rows
+from kala_trio.store.schema import open_database
+
+_STATS = 10
+
+
+class JobView(Struct, frozen=True):
+    """A job as its readers want it.
+
+    ``dependents`` are the ids of its children, in the order in which they were attached; ``stats``
+    its latest ended runs, ten at most, oldest first.
+    """
+
+    job: Job
+    progress: Progress
+    dependents: tuple[str, ...]
+    stats: tuple[Run, ...]
+
+
+class Totals(Struct, frozen=True):
+    """Figures over all jobs; ``next_run_at`` is the earliest of the jobs that are not disabled."""
+
+    active: int
+    disabled: int
+    error_count: int
+    success_count: int
+    next_run_at: datetime | None
+    last_attempted_run: datetime | None
+
+
+class Reader:
+    """Reads what the journal has committed; any number of threads may use one at once.
+
+    Each method sees one moment's state, and raises Unavailable where the file can't be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the file at ``path``, which must be there by the first use."""
+        self._path = path
+        self._idle: list[Database] = []
+
+    def job(self, job_id: str) -> JobView | None:
+        """Return the job of that id, if there is one."""
+        with self._database() as database:
+            found = _rows(database, "SELECT * FROM jobs WHERE id = ?", job_id)
+            return next(iter(_views(database, found, job_id)), None)
+
+    def jobs(self) -> list[JobView]:
+        """Return all jobs, in the order of their creation."""
+        with self._database() as database:
+            return _views(database, _rows(database, "SELECT * FROM jobs ORDER BY number"), None)
+
+    def ended_runs(self, job_id: str) -> list[Run]:
+        """Return a job's runs that have ended, oldest first."""
+        with self._database() as database:
+            query = "SELECT * FROM runs WHERE job_id = ? AND outcome NOT NULL ORDER BY number"
+            return [rows.to_run(row) for row in _rows(database, query, job_id)]
+
+    def history(self, job_id: str) -> list[tuple[Run, tuple[Attempt, ...]]]:
+        """Return all runs with their attempts, newest first; of deleted jobs too (rule M3)."""
+        with self._database() as database:
+            query = "SELECT * FROM runs WHERE job_id = ? ORDER BY number DESC"
+            runs = [rows.to_run(row) for row in _rows(database, query, job_id)]
+            query = (
+                "SELECT attempts.* FROM attempts JOIN runs ON run_id = id "
+                "WHERE job_id = ? ORDER BY runs.number, attempts.number"
+            )
+            attempts: dict[str, list[Attempt]] = defaultdict(list)
+            for row in _rows(database, query, job_id):
+                attempts[row["run_id"]].append(rows.to_attempt(row))
+            return [(run, tuple(attempts[run.id])) for run in runs]
+
+    def run(self, run_id: str) -> Run | None:
+        """Return the run of that id, if there is one; a deleted job's too."""
+        with self._database() as database:
+            found = _rows(database, "SELECT * FROM runs WHERE id = ?", run_id)
+            return next(map(rows.to_run, found), None)
+
+    def missed(self, job_id: str) -> list[Missed]:
+        """Return a job's missed records, newest first; a deleted job's too."""
+        with self._database() as database:
+            query = "SELECT * FROM missed WHERE job_id = ? ORDER BY number DESC"
+            return [rows.to_missed(row) for row in _rows(database, query, job_id)]
+
+    def totals(self) -> Totals:
+        """Return the figures over all jobs."""
+        with self._database() as database:
+            query = (
+                "SELECT count(*) AS jobs, sum(disabled) AS disabled, "
+                "sum(error_count) AS errors, sum(success_count) AS successes, "
+                "min(CASE WHEN disabled THEN NULL ELSE next_at END) AS next_at, "
+                "max(last_attempted_run) AS latest FROM progress"
+            )
+            (row,) = _rows(database, query)
+            disabled = row["disabled"] or 0
+            return Totals(
+                row["jobs"] - disabled,
+                disabled,
+                row["errors"] or 0,
+                row["successes"] or 0,
+                rows.optional_instant(row["next_at"]),
+                rows.optional_instant(row["latest"]),
+            )
+
+    def close(self) -> None:
+        """Close the connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+    @contextmanager
+    def _database(self) -> Iterator[Database]:
+        """Lend a connection, with a transaction that reads one state."""
+        try:
+            database = self._idle.pop() if self._idle else open_database(self._path, read_only=True)
+            with database.atomic():
+                yield database
+            self._idle.append(database)
+        except sqlite3.Error as error:
+            raise Unavailable(f"database: {self._path} cannot be read: {error}") from error
+
+
+def _rows(database: Database, query: str, *parameters: str) -> Iterable[rows.Row]:
+    return database.query(query, parameters)
+
+
+def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:
+    """Complete rows of ``jobs``: all of them, or that of ``job_id`` alone."""
+
+    def select(query: str, column: str, order: str) -> Iterable[rows.Row]:
+        if job_id is None:
+            return _rows(database, f"{query} ORDER BY {order}")
+        return _rows(database, f"{query} WHERE {column} = ? ORDER BY {order}", job_id)
+
+    parents: dict[str, list[str]] = defaultdict(list)
+    for row in select("SELECT child, parent FROM edges", "child", "child, position"):
+        parents[row["child"]].append(row["parent"])
+    dependents: dict[str, list[str]] = defaultdict(list)
+    query = "SELECT parent, child FROM edges JOIN jobs ON child = id"
+    for row in select(query, "parent", "number"):
+        dependents[row["parent"]].append(row["child"])
+    stats: dict[str, list[Run]] = defaultdict(list)
+    # One more than wanted, since the latest may be in progress.
+    query = (
+        "SELECT runs.* FROM progress JOIN runs ON runs.job_id = progress.job_id "
+        "AND runs.number >= progress.runs - 10 AND runs.outcome NOT NULL"
+    )
+    for row in select(query, "progress.job_id", "progress.job_id, runs.number"):
+        stats[row["job_id"]].append(rows.to_run(row))
+    progress = {row["job_id"]: row for row in select("SELECT * FROM progress", "job_id", "job_id")}
+    return [
+        JobView(
+            rows.to_job(row, tuple(parents[row["id"]])),
+            rows.to_progress(progress[row["id"]]),
+            tuple(dependents[row["id"]]),
+            tuple(stats[row["id"]][-_STATS:]),
+        )
+        for row in found
+    ]

@@ -1,0 +1,118 @@
+"""What readers of the store see of runs, misses and figures."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Definition,
+    Exited,
+    Job,
+    Missed,
+    Occurrence,
+    Outcome,
+    Progress,
+    Reason,
+    Run,
+    Trigger,
+)
+from kala_trio.core.messages import ForgetJob, Keep
+from kala_trio.store.journal import Journal
+from kala_trio.store.reader import Reader, Totals
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def at(seconds: int) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def run(number: int, outcome: Outcome | None = Outcome.SUCCEEDED) -> Run:
+    """Return run ``number`` of job a."""
+    trigger = Trigger(Cause.OCCURRENCE, at(number), number)
+    ended = at(number + 1) if outcome else None
+    return Run(f"a.{number}", "a", "name", number, trigger, at(number), 1, ended, outcome)
+
+
+def job(job_id: str, number: int) -> Job:
+    return Job(job_id, number, START, Definition("name", "true"))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    with closing(Journal(tmp_path / "kala.db")) as journal:
+        yield journal
+
+
+@pytest.fixture
+def reader(journal: Journal, tmp_path: Path) -> Iterator[Reader]:
+    with closing(Reader(tmp_path / "kala.db")) as reader:
+        yield reader
+
+
+async def test_stats_are_the_ten_latest_ended_runs_oldest_first(
+    journal: Journal, reader: Reader
+) -> None:
+    runs = [run(number) for number in range(1, 15)] + [run(15, None)]
+    progress = Progress("a", False, runs=15, finished=14)
+    await journal.commit([Keep(job("a", 1)), Keep(progress), *map(Keep, runs)])
+    view = reader.job("a")
+    assert view is not None
+    assert view.stats == tuple(runs[4:14])
+    assert reader.jobs() == [view]
+    assert reader.ended_runs("a") == runs[:14]
+
+
+async def test_history_is_newest_first_with_attempts_and_outlives_the_job(
+    journal: Journal, reader: Reader
+) -> None:
+    """Rule M3."""
+    attempts = [
+        Attempt("a.1", 1, at(1), at(2), Exited(1)),
+        Attempt("a.1", 2, at(2), at(3), Exited(0)),
+        Attempt("a.2", 1, at(5)),
+    ]
+    runs = [run(1), run(2, None)]
+    values = [job("a", 1), Progress("a", False), *runs, *attempts]
+    await journal.commit([*[Keep(each) for each in values], ForgetJob("a")])
+    assert reader.job("a") is None
+    assert reader.history("a") == [(runs[1], tuple(attempts[2:])), (runs[0], tuple(attempts[:2]))]
+    assert reader.run("a.1") == runs[0]
+    assert reader.run("a.9") is None
+
+
+async def test_missed_records_are_newest_first(journal: Journal, reader: Reader) -> None:
+    records = [
+        Missed("a", "name", 1, Cause.OCCURRENCE, Reason.DOWNTIME, 3, at(0), at(2), 2),
+        Missed("a", "name", 2, Cause.MANUAL, Reason.OVERLAP, 1, at(3), at(3)),
+    ]
+    await journal.commit([Keep(each) for each in records])
+    assert reader.missed("a") == records[::-1]
+    assert reader.missed("b") == []
+
+
+async def test_totals_are_over_all_jobs_but_only_enabled_ones_run_next(
+    journal: Journal, reader: Reader
+) -> None:
+    progresses = [
+        Progress("a", False, Occurrence(3, at(30)), error_count=1, success_count=2),
+        Progress("b", True, Occurrence(0, at(10)), error_count=4, last_attempted_run=at(5)),
+        Progress("c", False, last_attempted_run=at(4)),
+    ]
+    await journal.commit([Keep(each) for each in progresses])
+    assert reader.totals() == Totals(2, 1, 5, 2, at(30), at(5))
+
+
+def test_totals_of_no_jobs_are_zero(reader: Reader) -> None:
+    assert reader.totals() == Totals(0, 0, 0, 0, None, None)
+
+
+def test_a_file_that_is_gone_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="cannot be read"):
+        Reader(tmp_path / "none.db").jobs()
