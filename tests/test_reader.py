@@ -79,8 +79,8 @@ async def test_history_is_newest_first_with_attempts_and_outlives_the_job(
         Attempt("a.2", 1, at(5)),
     ]
     runs = [run(1), run(2, None)]
-    values = [job("a", 1), Progress("a", False), *runs, *attempts]
-    await journal.commit([*[Keep(each) for each in values], ForgetJob("a")])
+    await journal.commit([Keep(job("a", 1)), Keep(Progress("a", False)), *map(Keep, runs)])
+    await journal.commit([*map(Keep, attempts), ForgetJob("a")])
     assert reader.job("a") is None
     assert reader.history("a") == [(runs[1], tuple(attempts[2:])), (runs[0], tuple(attempts[:2]))]
     assert reader.run("a.1") == runs[0]

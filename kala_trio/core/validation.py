@@ -1,0 +1,111 @@
+"""What makes a definition acceptable by itself; what needs other jobs is ``graph``'s to check."""
+
+import shlex
+from datetime import datetime
+
+from msgspec.structs import replace
+
+from kala_trio.core.duration import Duration
+from kala_trio.core.errors import Malformed, Refused
+from kala_trio.core.job import Definition
+from kala_trio.core.schedule import find_zone, parse_schedule
+
+MOST_RETRIES = 1_000_000
+"""A run that fails at once, again and again, still ends some day."""
+
+_LONGEST = {"name": 1_000, "owner": 1_000, "command": 100_000, "schedule": 500, "epsilon": 500}
+_LONGEST |= {"time_zone": 100, "on_failure_job": 100}
+_MOST_PARENTS = 10_000
+_EXAMPLES = {
+    "name": '"nightly backup"',
+    "command": '"sh /usr/local/bin/backup.sh"',
+    "owner": '"ada@example.com"',
+    "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
+    "epsilon": '"PT5M"',
+    "time_zone": '"Europe/Berlin"',
+    "on_failure_job": "the id of a job that GET /api/v1/job/ lists",
+}
+
+
+def check(definition: Definition, accepted_at: datetime) -> Definition:
+    """Return ``definition`` as it is to be kept: each parent once, in the order given.
+
+    ``accepted_at`` is the start that a schedule without one has (rule S1).
+
+    Raises:
+        Refused: naming the field at fault (rules S1, S2, D1, A1, L3).
+    """
+    for field, longest in _LONGEST.items():
+        _check_text(field, getattr(definition, field), longest)
+    if not definition.name.strip():
+        raise _refused("name", "a job needs a name", definition.name)
+    _check_command(definition.command)
+    if not 0 <= definition.retries <= MOST_RETRIES:
+        raise Refused(
+            "retries", f"must be 0 to {MOST_RETRIES}", found=definition.retries, example="3"
+        )
+    if definition.epsilon:
+        Duration.parse(definition.epsilon, field="epsilon")
+    _check_schedule(definition, accepted_at)
+    return replace(definition, parent_jobs=_parents(definition))
+
+
+def _check_text(field: str, text: str, longest: int) -> None:
+    if len(text) > longest:
+        raise _refused(field, f"must have {longest} characters at most, not {len(text)}", text)
+    if "\0" in text:
+        raise _refused(field, "must not contain a NUL character", text)
+
+
+def _check_command(command: str) -> None:
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise Refused(
+            "command",
+            f"cannot be split into words ({error})",
+            found=command,
+            example="\"sh -c 'echo done'\"",
+        ) from None
+    if not words or not words[0]:
+        raise _refused("command", "a job needs a command", command)
+
+
+def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
+    if definition.schedule and definition.parent_jobs:
+        raise Refused(
+            "schedule",
+            "a job that its parents trigger has no schedule of its own",
+            found=definition.schedule,
+            example='"" (or leave out parent_jobs)',
+        )
+    try:
+        find_zone(definition.time_zone)
+    except Malformed as error:
+        raise Refused(
+            "time_zone", error.problem, found=error.found, example=error.example
+        ) from None
+    if definition.schedule:
+        try:
+            parse_schedule(definition.schedule, definition.time_zone, accepted_at=accepted_at)
+        except Malformed as error:
+            part = "" if error.field == "schedule" else f"{error.field}: "
+            raise Refused(
+                "schedule", f"{part}{error.problem}", found=error.found, example=error.example
+            ) from None
+
+
+def _parents(definition: Definition) -> tuple[str, ...]:
+    parents = tuple(dict.fromkeys(definition.parent_jobs))
+    if len(parents) > _MOST_PARENTS:
+        raise Refused(
+            "parent_jobs",
+            f"must be {_MOST_PARENTS} at most",
+            found=len(parents),
+            example="a job in between, which has them as its parents",
+        )
+    return parents
+
+
+def _refused(field: str, problem: str, found: str) -> Refused:
+    return Refused(field, problem, found=found, example=_EXAMPLES[field])

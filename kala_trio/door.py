@@ -1,0 +1,187 @@
+"""Requests and answers, as frames over a stream: the only way from the web to the scheduler."""
+
+import itertools
+import logging
+import math
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused, Unavailable
+from kala_trio.core.messages import Request
+
+log = logging.getLogger(__name__)
+
+F = TypeVar("F", bound=Struct)
+
+_LENGTH = struct.Struct("!I")
+_LONGEST = 4 * 1024 * 1024  # a job of the largest accepted body is far below
+_READ = 64 * 1024
+_OUTSTANDING = 256
+
+
+class Ask(Struct, frozen=True):
+    """A request, with a number that its answer will bear."""
+
+    number: int
+    request: Request
+
+
+class Answer(Struct, frozen=True):
+    """Done, if ``error`` is empty; else the name of an error, and what it is made from."""
+
+    number: int
+    error: str = ""
+    arguments: tuple[Any, ...] = ()
+
+
+class Door:
+    """The web's end."""
+
+    def __init__(self, stream: trio.abc.Stream) -> None:
+        """Talk over ``stream``, whose other end ``serve_door`` has; ``run`` must be running."""
+        self._stream = stream
+        self._numbers = itertools.count()
+        self._waiting: dict[int, _Waiting] = {}
+        self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
+        self._open = True
+
+    async def ask(self, request: Request) -> None:
+        """Have the scheduler carry out ``request``; return when that is durable.
+
+        Raises:
+            Refused, NotFound, Conflict, Unavailable: as the scheduler raised it; Unavailable also
+                when the scheduler is gone.
+        """
+        if not self._open:
+            raise Unavailable("kala-trio is stopping; send it again in a while")
+        number = next(self._numbers)
+        waiting = self._waiting[number] = _Waiting()
+        try:
+            self._outgoing.send_nowait(Ask(number, request))
+            await waiting.answered.wait()
+        finally:
+            del self._waiting[number]
+        if waiting.error:
+            raise waiting.error
+
+    async def run(self) -> None:
+        """Carry requests and answers until the other end closes."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_send, self._stream, self._asks)
+                frames = _Frames(self._stream, Answer)
+                while answer := await frames.receive():
+                    waiting = self._waiting.get(answer.number)
+                    if waiting:  # whoever asked may have gone away
+                        waiting.answer(_error_of(answer))
+                nursery.cancel_scope.cancel()
+        finally:
+            self._open = False
+            for waiting in self._waiting.values():
+                problem = "the scheduler has gone; look whether it took this before you repeat it"
+                waiting.answer(Unavailable(problem))
+
+
+class _Waiting:
+    """Somebody who waits for an answer."""
+
+    def __init__(self) -> None:
+        self.answered = trio.Event()
+        self.error: KalaTrioError | None = None
+
+    def answer(self, error: KalaTrioError | None) -> None:
+        self.error = error
+        self.answered.set()
+
+
+async def serve_door(stream: trio.abc.Stream, ask: Callable[[Request], Awaitable[None]]) -> None:
+    """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
+
+    So many are carried out at once at most that no flood of requests grows without bound here.
+    """
+    slots = trio.Semaphore(_OUTSTANDING)
+    outgoing, answers = trio.open_memory_channel[Answer](math.inf)
+
+    async def carry_out(asked: Ask) -> None:
+        answer = Answer(asked.number)
+        try:
+            await ask(asked.request)
+        except KalaTrioError as error:
+            answer = _answer_with(asked.number, error)
+        outgoing.send_nowait(answer)
+        slots.release()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_send, stream, answers)
+        frames = _Frames(stream, Ask)
+        while asked := await frames.receive():
+            await slots.acquire()
+            nursery.start_soon(carry_out, asked)
+        nursery.cancel_scope.cancel()
+
+
+async def _send(stream: trio.abc.SendStream, values: trio.MemoryReceiveChannel[F]) -> None:
+    """Write frames one after the other; no one's cancellation can cut one in two."""
+    try:
+        async for value in values:
+            frame = msgspec.msgpack.encode(value)
+            await stream.send_all(_LENGTH.pack(len(frame)) + frame)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        pass  # the one who reads from the stream sees its end too
+
+
+class _Frames(Generic[F]):
+    """Reads frames of one kind."""
+
+    def __init__(self, stream: trio.abc.ReceiveStream, kind: type[F]) -> None:
+        self._stream = stream
+        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._buffer = bytearray()
+
+    async def receive(self) -> F | None:
+        """Return the next frame; None at the end of the stream, and at a frame that is none."""
+        try:
+            header = await self._take(_LENGTH.size)
+            (length,) = _LENGTH.unpack(header)
+            if length > _LONGEST:
+                raise msgspec.DecodeError(f"a frame of {length} bytes")
+            return self._decoder.decode(await self._take(length))
+        except msgspec.DecodeError:
+            log.exception("a frame that the other process sent makes no sense; closing the door")
+        except (EOFError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        return None
+
+    async def _take(self, size: int) -> bytes:
+        while len(self._buffer) < size:
+            received = await self._stream.receive_some(_READ)
+            if not received:
+                raise EOFError
+            self._buffer += received
+        taken = bytes(self._buffer[:size])
+        del self._buffer[:size]
+        return taken
+
+
+_ERRORS = {kind.__name__: kind for kind in (NotFound, Conflict, Unavailable)}
+
+
+def _answer_with(number: int, error: KalaTrioError) -> Answer:
+    if isinstance(error, Refused):
+        arguments = (error.field, error.problem, error.found, error.example)
+        return Answer(number, Refused.__name__, arguments)
+    return Answer(number, type(error).__name__, (str(error),))
+
+
+def _error_of(answer: Answer) -> KalaTrioError | None:
+    if not answer.error:
+        return None
+    if answer.error == Refused.__name__:
+        field, problem, found, example = answer.arguments
+        return Refused(field, problem, found=found, example=example)
+    return _ERRORS[answer.error](*answer.arguments)

@@ -1,0 +1,189 @@
+"""The routes of API v1: decode, ask the scheduler or read the store, encode."""
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import trio
+from quart import Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+
+from kala_trio import wire
+from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused, Unavailable
+from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
+from kala_trio.core.validation import check
+from kala_trio.runner.output import output_path, read_output
+from kala_trio.store.reader import Reader
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_LARGEST_BODY = 1024 * 1024
+_READING_THREADS = 4
+_STATUS = {Refused: 400, NotFound: 404, Conflict: 409, Unavailable: 503}
+
+
+def create_app(
+    reader: Reader,
+    ask: Callable[[Request], Awaitable[None]],
+    *,
+    default_owner: str,
+    output: Path,
+) -> QuartTrio:
+    """Return the application; ``output`` is the directory of captured outputs."""
+    app = QuartTrio("kala_trio")
+    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    # Clients lose the body of a POST that is redirected, so nothing ever is.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    threads = trio.CapacityLimiter(_READING_THREADS)
+
+    async def read(what: Callable[[], object]) -> Response:
+        """Answer with what is read, encoded in the thread that reads it."""
+        body = await trio.to_thread.run_sync(lambda: wire.encode(what()), limiter=threads)
+        return _json(body)
+
+    @app.post("/api/v1/job/")
+    async def create_job() -> Response:
+        body = await request.get_data(cache=False, parse_form_data=False)
+        definition = wire.decode_job(body, default_owner=default_owner)
+        definition = check(definition, datetime.now(UTC))
+        job_id = str(uuid.uuid4())
+        await ask(Create(job_id, definition))
+        return _json(wire.encode({"id": job_id}), 201)
+
+    @app.get("/api/v1/job/")
+    async def list_jobs() -> Response:
+        return await read(
+            lambda: {"jobs": {view.job.id: wire.encode_job(view) for view in reader.jobs()}}
+        )
+
+    @app.get("/api/v1/job/<job_id>/")
+    async def get_job(job_id: str) -> Response:
+        return await read(lambda: {"job": wire.encode_job(_found(reader.job(job_id), job_id))})
+
+    @app.delete("/api/v1/job/all/")
+    async def delete_all_jobs() -> Response:
+        await ask(DeleteAll())
+        return Response(status=204)
+
+    @app.delete("/api/v1/job/<job_id>/")
+    async def delete_job(job_id: str) -> Response:
+        await ask(Delete(job_id))
+        return Response(status=204)
+
+    @app.post("/api/v1/job/start/<job_id>/")
+    async def start_job(job_id: str) -> Response:
+        await ask(Start(job_id))
+        return Response(status=204)
+
+    @app.post("/api/v1/job/enable/<job_id>/")
+    async def enable_job(job_id: str) -> Response:
+        await ask(Enable(job_id))
+        return Response(status=204)
+
+    @app.post("/api/v1/job/disable/<job_id>/")
+    async def disable_job(job_id: str) -> Response:
+        await ask(Disable(job_id))
+        return Response(status=204)
+
+    @app.get("/api/v1/job/stats/<job_id>/")
+    async def get_job_stats(job_id: str) -> Response:
+        def stats() -> object:
+            _found(reader.job(job_id), job_id)
+            return {"job_stats": [wire.encode_stat(run) for run in reader.ended_runs(job_id)]}
+
+        return await read(stats)
+
+    @app.get("/api/v1/job/runs/<job_id>/")
+    async def get_job_runs(job_id: str) -> Response:
+        def runs() -> object:
+            history = reader.history(job_id)
+            _found(history or reader.job(job_id), job_id)
+            return {"runs": [wire.encode_run(run, attempts) for run, attempts in history]}
+
+        return await read(runs)
+
+    @app.get("/api/v1/job/missed/<job_id>/")
+    async def get_job_missed(job_id: str) -> Response:
+        def missed() -> object:
+            records = reader.missed(job_id)
+            _found(records or reader.job(job_id), job_id)
+            return {"missed": [wire.encode_missed(record) for record in records]}
+
+        return await read(missed)
+
+    @app.get("/api/v1/run/output/<run_id>/")
+    async def get_run_output(run_id: str) -> Response:
+        def text() -> bytes:
+            path = output_path(output, run_id)
+            if reader.run(run_id) is None:
+                raise NotFound(f"there is no run {run_id!r}; GET /api/v1/job/runs/<job id>/ lists")
+            captured = read_output(path)
+            left_out = (
+                f"\n[... {captured.omitted} bytes left out ...]\n" if captured.omitted else ""
+            )
+            return captured.head + left_out.encode() + captured.tail
+
+        body = await trio.to_thread.run_sync(text, limiter=threads)
+        headers = {"X-Content-Type-Options": "nosniff"}
+        return Response(body, content_type="text/plain; charset=utf-8", headers=headers)
+
+    @app.get("/api/v1/stats/")
+    async def get_stats() -> Response:
+        return await read(lambda: {"Stats": wire.encode_totals(reader.totals(), datetime.now(UTC))})
+
+    app.register_error_handler(KalaTrioError, _answer_error)
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_bug)
+    return app
+
+
+def _found(value: T | None, job_id: str) -> T:
+    if not value:
+        raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them")
+    return value
+
+
+def _json(body: bytes, status: int = 200) -> Response:
+    return Response(body, status, content_type="application/json")
+
+
+def _error(status: int, sentence: str) -> Response:
+    return _json(wire.encode({"error": sentence}), status)
+
+
+async def _answer_error(error: KalaTrioError) -> Response:
+    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+    response = _error(status, str(error))
+    if isinstance(error, Unavailable):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+async def _answer_http_error(error: HTTPException) -> Response:
+    """Answer what the framework refuses: unknown paths, other methods, bodies too large."""
+    status = error.code or 500
+    where = f"{request.method} {request.path[:200]!r}"
+    if isinstance(error, RequestEntityTooLarge):
+        return _error(
+            status, f"body: must be {_LARGEST_BODY} bytes at most; keep long scripts in files"
+        )
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        response = _error(status, f"there is no {where}; what there is: {allowed}")
+        response.headers["Allow"] = allowed
+        return response
+    if status == 404:
+        return _error(status, f"there is no {where}; for example GET /api/v1/job/")
+    return _error(status, f"{where}: {error.description or error.name}")
+
+
+async def _answer_bug(error: Exception) -> Response:
+    log.error("a bug while answering %s %s", request.method, request.path, exc_info=error)
+    return _error(500, "a bug in kala-trio kept this from being answered; its log has the details")

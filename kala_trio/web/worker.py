@@ -1,0 +1,64 @@
+"""The web process: serves the API on the daemon's socket until the daemon closes the door."""
+
+import gc
+import logging
+import signal
+import socket
+from pathlib import Path
+
+import click
+import hypercorn.trio
+import trio
+from hypercorn import Config
+
+from kala_trio.door import Door
+from kala_trio.runner.output import output_root
+from kala_trio.store.reader import Reader
+from kala_trio.web.api import create_app
+
+_BACKLOG = 4096
+# How long requests in flight have once the door is closed.
+_LAST_ANSWERS = 3.0
+
+
+@click.command()
+@click.option("--socket-fd", type=int, required=True, help="The listening socket.")
+@click.option("--door-fd", type=int, required=True, help="The stream to the scheduler.")
+@click.option("--db", type=click.Path(path_type=Path), required=True)
+@click.option("--default-owner", default="")
+def main(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
+    """Serve the API; kala-trio starts this by itself."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # The daemon says when to end, by closing the door: after the last answer, not on a signal that
+    # reached both.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    trio.run(_serve, socket_fd, door_fd, db, default_owner)
+
+
+async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
+    stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
+    door = Door(stream)
+    closed = trio.Event()
+
+    async def keep_door() -> None:
+        await door.run()
+        closed.set()
+
+    app = create_app(Reader(db), door.ask, default_owner=default_owner, output=output_root(db))
+    config = Config()
+    config.bind = [f"fd://{socket_fd}"]
+    config.backlog = _BACKLOG
+    config.loglevel = "WARNING"
+    config.include_server_header = False
+    config.graceful_timeout = _LAST_ANSWERS
+    gc.collect()
+    gc.freeze()
+    async with stream, trio.open_nursery() as nursery:
+        nursery.start_soon(keep_door)
+        await hypercorn.trio.serve(app, config, shutdown_trigger=closed.wait)  # type: ignore[arg-type]
+        nursery.cancel_scope.cancel()
+
+
+if __name__ == "__main__":
+    main()

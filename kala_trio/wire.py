@@ -1,0 +1,322 @@
+"""Values to and from Kala's JSON, in both of its generations, and nothing else.
+
+Kala of 2015 and its later releases name some keys differently. Answers hold both; requests may use
+either. The tables here are the only place that knows of it.
+"""
+
+import difflib
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import msgspec
+
+from kala_trio.core.errors import Refused
+from kala_trio.core.job import Attempt, Definition, Missed, Outcome, Run, reason_of
+from kala_trio.store.reader import JobView, Totals
+
+NEVER = "0001-01-01T00:00:00Z"
+"""How Kala, written in Go, says that there is no such time."""
+
+_EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
+
+# What Kala itself returns, so that an answer can be posted back; not the client's to say.
+_READ_ONLY = {
+    "id",
+    "dependent_jobs",
+    "next_run_at",
+    "success_count",
+    "error_count",
+    "last_success",
+    "last_error",
+    "last_attempted_run",
+    "number_of_finished_runs",
+    "metadata",
+    "stats",
+    "is_done",
+}
+
+
+def decode_job(body: bytes, *, default_owner: str) -> Definition:
+    """Read a job as a client writes it; ``default_owner`` owns it if the client names nobody.
+
+    Raises:
+        Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
+    """
+    given = _decode_object(body)
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in _TEXTS:
+            fields[name] = _text(name, "" if value is None else value)
+        elif name in _FLAGS:
+            fields[name] = _flag(name, value)
+        elif name in _OTHERS:
+            _OTHERS[name](name, value, fields)
+        elif name not in _READ_ONLY:
+            _refuse_unknown(name)
+    for name in ("name", "command"):
+        if name not in fields:
+            raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
+    if not fields.get("owner"):
+        fields["owner"] = default_owner
+    return Definition(**fields)
+
+
+def _decode_object(body: bytes) -> dict[str, Any]:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        found = body[max(0, error.start - 8) : error.start + 8]
+        raise _bad_body(f"is not UTF-8 (byte {error.start})", found) from None
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        near = text[max(0, error.pos - 20) : error.pos + 20]
+        problem = f"is not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        raise _bad_body(problem, near) from None
+    except RecursionError:
+        raise _bad_body("is nested too deeply", text) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise _bad_body("holds a number out of range", text) from None
+    if not isinstance(value, dict):
+        raise _bad_body("must be a JSON object", value)
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        name = next(each for each in names if names.count(each) > 1)
+        raise Refused(_shown(name), "is given twice", found=name, example=_EXAMPLE_BODY)
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _bad_body("is not JSON", name)
+
+
+def _bad_body(problem: str, found: object) -> Refused:
+    return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
+
+
+def _refuse_unknown(name: str) -> NoReturn:
+    known = [*_TEXTS, *_FLAGS, *_OTHERS]
+    near = difflib.get_close_matches(name[:50], known, n=1)
+    hint = f'"{near[0]}"' if near else _EXAMPLE_BODY
+    raise Refused(_shown(name), "a job has no such field", found=name, example=hint)
+
+
+def _shown(name: str) -> str:
+    return name if len(name) <= 50 and name.isidentifier() else "body"
+
+
+_TEXTS = {
+    "name": '"nightly backup"',
+    "command": '"sh /usr/local/bin/backup.sh"',
+    "owner": '"ada@example.com"',
+    "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
+    "time_zone": '"Europe/Berlin"',
+    "on_failure_job": '"" or the id of a job',
+    "epsilon": '"PT5M"',
+}
+_FLAGS = {"disabled", "resume_at_next_scheduled_time"}
+
+
+def _text(name: str, value: object, example: str | None = None) -> str:
+    example = example or _TEXTS[name]
+    if not isinstance(value, str):
+        raise Refused(name, "must be a string", found=value, example=example)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        problem = "holds half of a surrogate pair"
+        raise Refused(name, problem, found=value, example=example) from None
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Refused(name, "must be true or false", found=value, example="false")
+    return value
+
+
+def _retries(name: str, value: object, fields: dict[str, Any]) -> None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Refused(name, "must be a whole number", found=value, example="3")
+    fields["retries"] = value
+
+
+def _parents(name: str, value: object, fields: dict[str, Any]) -> None:
+    example = '["93b65499-b211-49ce-57e0-19e735cc5abd"] or null'
+    if value is not None and not isinstance(value, list):
+        raise Refused(name, "must be a list of ids", found=value, example=example)
+    fields["parent_jobs"] = tuple(_text(name, each, example) for each in value or ())
+
+
+def _local_only(name: str, value: object, fields: dict[str, Any]) -> None:
+    if isinstance(value, bool) or value != 0:
+        problem = "remote jobs are not supported by this version"
+        raise Refused(name, problem, found=value, example="0, a job with a command")
+
+
+def _unsupported(name: str, value: object, fields: dict[str, Any]) -> None:
+    empty = isinstance(value, dict) and not any(value.values())
+    if value not in (None, "") and not empty:
+        problem = "is not supported by this version"
+        raise Refused(name, problem, found=value, example="null, or leave it out")
+
+
+_OTHERS: dict[str, Callable[[str, object, dict[str, Any]], None]] = {
+    "retries": _retries,
+    "parent_jobs": _parents,
+    "type": _local_only,
+    "remote_properties": _unsupported,
+    "template_delimiters": _unsupported,
+    "TemplateDelimiters": _unsupported,
+}
+
+
+def encode_job(view: JobView) -> dict[str, object]:
+    """Return a job with the keys of both generations of Kala (rules L6, L7, A3)."""
+    job, progress, definition = view.job, view.progress, view.job.definition
+    counts: dict[str, object] = {
+        "success_count": progress.success_count,
+        "last_success": encode_time(progress.last_success),
+        "error_count": progress.error_count,
+        "last_error": encode_time(progress.last_error),
+        "last_attempted_run": encode_time(progress.last_attempted_run),
+    }
+    coming = None if progress.disabled else progress.next
+    waits = progress.next or progress.pending or progress.run_id or definition.parent_jobs
+    return {
+        "name": definition.name,
+        "id": job.id,
+        "command": definition.command,
+        "owner": definition.owner,
+        "disabled": progress.disabled,
+        "dependent_jobs": view.dependents or None,
+        "parent_jobs": definition.parent_jobs or None,
+        "on_failure_job": definition.on_failure_job,
+        "schedule": definition.schedule,
+        "time_zone": definition.time_zone,
+        "retries": definition.retries,
+        "epsilon": definition.epsilon,
+        "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
+        "next_run_at": encode_time(coming.at if coming else None),
+        **counts,
+        "metadata": counts | {"number_of_finished_runs": progress.finished},
+        "type": 0,
+        "remote_properties": _NO_REMOTE,
+        "template_delimiters": "",
+        "stats": [encode_stat(run) for run in view.stats],
+        "is_done": not waits,
+    }
+
+
+_NO_REMOTE = {
+    "url": "",
+    "method": "",
+    "body": "",
+    "headers": None,
+    "timeout": 0,
+    "expected_response_codes": None,
+}
+
+
+def encode_stat(run: Run) -> dict[str, object]:
+    """Return the stat of a run that has ended, with the keys of both generations (rule A4)."""
+    took = run.ended_at - run.started_at if run.ended_at else None
+    nanoseconds = 0 if took is None else 1000 * round(took.total_seconds() * 1_000_000)
+    values = {
+        "JobId": run.job_id,
+        "RanAt": encode_time(run.started_at),
+        "NumberOfRetries": run.attempts - 1,
+        "Success": run.outcome is Outcome.SUCCEEDED,
+        "ExecutionDuration": nanoseconds,
+    }
+    return values | dict(zip(_LATER_STAT, values.values(), strict=True))
+
+
+_LATER_STAT = ("job_id", "ran_at", "number_of_retries", "success", "execution_duration")
+
+
+def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
+    """Return the figures over all jobs, as of ``now``, with the keys of both generations."""
+    values = {
+        "ActiveJobs": totals.active,
+        "DisabledJobs": totals.disabled,
+        "Jobs": totals.active + totals.disabled,
+        "ErrorCount": totals.error_count,
+        "SuccessCount": totals.success_count,
+        "NextRunAt": encode_time(totals.next_run_at),
+        "LastAttemptedRun": encode_time(totals.last_attempted_run),
+        "CreatedAt": encode_time(now),
+    }
+    return values | dict(zip(_LATER_TOTALS, values.values(), strict=True))
+
+
+_LATER_TOTALS = (
+    "active_jobs",
+    "disabled_jobs",
+    "jobs",
+    "error_count",
+    "success_count",
+    "next_run_at",
+    "last_attempted_run",
+    "created",
+)
+
+
+def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
+    """Return a run with its attempts; what is still going on has null for its end."""
+    return {
+        "id": run.id,
+        "job_id": run.job_id,
+        "job_name": run.job_name,
+        "trigger": {
+            "cause": run.trigger.cause,
+            "scheduled_at": encode_time(run.trigger.scheduled_at),
+            "occurrence": run.trigger.occurrence,
+            "source": run.trigger.source,
+        },
+        "started_at": encode_time(run.started_at),
+        "ended_at": encode_time(run.ended_at) if run.ended_at else None,
+        "outcome": run.outcome,
+        "attempts": [_encode_attempt(attempt) for attempt in attempts],
+    }
+
+
+def _encode_attempt(attempt: Attempt) -> dict[str, object]:
+    return {
+        "number": attempt.number,
+        "started_at": encode_time(attempt.started_at),
+        "ended_at": encode_time(attempt.ended_at) if attempt.ended_at else None,
+        "reason": reason_of(attempt.result) if attempt.result else None,
+    }
+
+
+def encode_missed(missed: Missed) -> dict[str, object]:
+    """Return a record of triggers that did not become runs, and why (rule L5)."""
+    return {
+        "job_id": missed.job_id,
+        "job_name": missed.job_name,
+        "cause": missed.cause,
+        "reason": missed.reason,
+        "count": missed.count,
+        "first": encode_time(missed.first),
+        "last": encode_time(missed.last),
+    }
+
+
+def encode_time(instant: datetime | None) -> str:
+    """Write an instant by RFC 3339, in UTC, to the microsecond; None is ``NEVER``."""
+    if instant is None:
+        return NEVER
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+
+
+def encode(value: object) -> bytes:
+    """Write JSON, on a line of its own."""
+    return msgspec.json.encode(value) + b"\n"
