@@ -27,6 +27,15 @@ from kala_trio.runner.output import Stream, output_path
 
 log = logging.getLogger(__name__)
 
+VARIABLES = (
+    "KALA_TRIO_JOB_ID",
+    "KALA_TRIO_JOB_NAME",
+    RUN_ID_VARIABLE,
+    "KALA_TRIO_ATTEMPT",
+    "KALA_TRIO_SCHEDULED_AT",
+)
+"""What a command finds in its environment about the attempt that it is."""
+
 _REAP_TIMEOUT = 5.0  # SIGKILL acts at once, save on a process that hangs in the kernel
 _QUOTED = 120
 _EXEC_PROBLEMS = {
@@ -209,14 +218,14 @@ def _signal_name(number: int) -> str:
 
 def _environment(act: StartAttempt) -> dict[str, str]:
     scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
-    return {
-        **os.environ,
-        "KALA_TRIO_JOB_ID": act.run.job_id,
-        "KALA_TRIO_JOB_NAME": act.run.job_name,
-        RUN_ID_VARIABLE: act.run.id,
-        "KALA_TRIO_ATTEMPT": str(act.number),
-        "KALA_TRIO_SCHEDULED_AT": scheduled_at.isoformat().replace("+00:00", "Z"),
-    }
+    values = (
+        act.run.job_id,
+        act.run.job_name,
+        act.run.id,
+        str(act.number),
+        scheduled_at.isoformat().replace("+00:00", "Z"),
+    )
+    return {**os.environ, **dict(zip(VARIABLES, values, strict=True))}
 
 
 def _why_not(command: str, error: OSError | ValueError) -> str:

@@ -25,6 +25,11 @@ T = TypeVar("T")
 
 _LARGEST_BODY = 1024 * 1024
 _READING_THREADS = 4
+_CHANGES: dict[str, type[Start | Enable | Disable]] = {
+    "start": Start,
+    "enable": Enable,
+    "disable": Disable,
+}
 _STATUS = {Refused: 400, NotFound: 404, Conflict: 409, Unavailable: 503}
 
 
@@ -50,7 +55,7 @@ def create_app(
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
-        body = await request.get_data(cache=False, parse_form_data=False)
+        body = await request.get_data(as_text=False)
         definition = wire.decode_job(body, default_owner=default_owner)
         definition = check(definition, datetime.now(UTC))
         job_id = str(uuid.uuid4())
@@ -77,19 +82,9 @@ def create_app(
         await ask(Delete(job_id))
         return Response(status=204)
 
-    @app.post("/api/v1/job/start/<job_id>/")
-    async def start_job(job_id: str) -> Response:
-        await ask(Start(job_id))
-        return Response(status=204)
-
-    @app.post("/api/v1/job/enable/<job_id>/")
-    async def enable_job(job_id: str) -> Response:
-        await ask(Enable(job_id))
-        return Response(status=204)
-
-    @app.post("/api/v1/job/disable/<job_id>/")
-    async def disable_job(job_id: str) -> Response:
-        await ask(Disable(job_id))
+    @app.post("/api/v1/job/<any(start, enable, disable):what>/<job_id>/")
+    async def change_job(what: str, job_id: str) -> Response:
+        await ask(_CHANGES[what](job_id))
         return Response(status=204)
 
     @app.get("/api/v1/job/stats/<job_id>/")
@@ -171,9 +166,7 @@ async def _answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     where = f"{request.method} {request.path[:200]!r}"
     if isinstance(error, RequestEntityTooLarge):
-        return _error(
-            status, f"body: must be {_LARGEST_BODY} bytes at most; keep long scripts in files"
-        )
+        return _error(status, f"body: must be {_LARGEST_BODY} bytes at most; use files for more")
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         response = _error(status, f"there is no {where}; what there is: {allowed}")

@@ -56,7 +56,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(app, config, shutdown_trigger=closed.wait)  # type: ignore[arg-type]
+        await hypercorn.trio.serve(app, config, shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()
 
 

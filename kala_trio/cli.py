@@ -1,0 +1,73 @@
+"""The commands."""
+
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+
+import click
+
+from kala_trio import __version__, daemon
+from kala_trio.core.errors import KalaTrioError, Refused
+from kala_trio.settings import default_db, load_settings
+
+_BAD_SETTING = 2
+_CANNOT = 1
+_BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="kala-trio %(version)s")
+def main() -> None:
+    """Run commands at exactly the right instants: a job scheduler with a JSON API over HTTP."""
+
+
+@main.command()
+@click.option("-p", "--port", help="Port to listen on; 0 takes a free one.  [default: 8000]")
+@click.option(
+    "--host",
+    help="Address to listen on. Whoever reaches it may run commands as you.  [default: 127.0.0.1]",
+)
+@click.option(
+    "--db",
+    type=click.Path(path_type=Path),
+    help=f"Database; made if it is not there.  [default: {default_db()}]",
+)
+@click.option("--default-owner", metavar="NAME", help="Owner of jobs that name none.")
+@click.option(
+    "--grace",
+    metavar="DURATION",
+    help="How long attempts may go on when the daemon stops.  [default: PT10S]",
+)
+@click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="TOML file of settings, such as port = 8001.",
+)
+def run(**flags: object) -> None:
+    """Run the service until SIGTERM or SIGINT.
+
+    Each setting may also stand in the file, or in the environment as KALA_TRIO_PORT and so on. A
+    flag beats the environment, and that the file.
+
+    \b
+    Exit status: 0 after a clean stop, 1 if the address or the database can't be had,
+    2 for a bad setting, 70 for a bug.
+    """
+    try:
+        settings = load_settings(flags, os.environ)
+        logging.basicConfig(
+            level=logging.INFO if settings.verbose else logging.WARNING,
+            format="%(asctime)s %(levelname)s %(message)s",
+        )
+        daemon.run(settings)
+    except KalaTrioError as error:
+        click.echo(f"kala-trio: {error}", err=True)
+        sys.exit(_BAD_SETTING if isinstance(error, Refused) else _CANNOT)
+    except Exception:
+        traceback.print_exc()
+        click.echo("kala-trio: stopped by a bug; please report what stands above", err=True)
+        sys.exit(_BUG)

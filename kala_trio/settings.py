@@ -1,0 +1,135 @@
+"""What an operator may set: one frozen value, from defaults, a file, the environment and flags."""
+
+import os
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from msgspec import Struct
+
+from kala_trio.core.duration import Duration
+from kala_trio.core.errors import Refused
+from kala_trio.runner.process import VARIABLES
+
+PREFIX = "KALA_TRIO_"
+"""What the names of environment variables begin with."""
+
+
+def default_db() -> Path:
+    """Return where the database lies if nobody says: in the user's data directory."""
+    return platformdirs.user_data_path("kala-trio") / "kala.db"
+
+
+class Settings(Struct, frozen=True):
+    """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4)."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    db: Path = default_db()
+    default_owner: str = ""
+    verbose: bool = False
+    grace: float = 10.0
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Return the settings: defaults < TOML file < ``KALA_TRIO_*`` variables < ``flags``.
+
+    ``flags`` holds what the command line gave, ``config`` among it; None means not given.
+
+    Raises:
+        Refused: a setting is unknown or wrong, or the file cannot be read.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    variables = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        # A daemon that runs as a job of another one finds that one's variables.
+        if name.startswith(PREFIX) and name not in VARIABLES
+    }
+    config = given.pop("config", None) or variables.pop("config", None)
+    values: dict[str, Any] = {}
+    sources = [
+        (_read_file(config) if config else {}, lambda name: f"{name} in {config}"),
+        (variables, lambda name: f"{PREFIX}{name.upper()}"),
+        (given, lambda name: f"--{name.replace('_', '-')}"),
+    ]
+    for source, call in sources:
+        for name, value in source.items():
+            if name not in _READ:
+                known = ", ".join(call(each) for each in _READ)
+                raise Refused(call(name), "there is no such setting", found=value, example=known)
+            values[name] = _READ[name](call(name), value)
+    return Settings(**values)
+
+
+def _read_file(path: str | Path) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        problem = f"cannot be read ({error.strerror})"
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problem = f"is not TOML ({error})"
+    raise Refused("config", problem, found=os.fspath(path), example="a file that says: port = 8001")
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str) or "\0" in value:
+        raise Refused(name, "must be a text", found=value, example='"ada"')
+    return value
+
+
+def _host(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(name, "must be an address to listen on", found=value, example='"127.0.0.1"')
+    return value
+
+
+def _port(name: str, value: object) -> int:
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise Refused(
+            name, "must be a port from 0 (any free one) to 65535", found=value, example="8000"
+        )
+    return int(text)
+
+
+def _path(name: str, value: object) -> Path:
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise Refused(name, "must be the path of a file", found=value, example='"~/kala.db"')
+    return Path(value).expanduser().absolute()
+
+
+def _flag(name: str, value: object) -> bool:
+    words = {
+        True: True,
+        False: False,
+        "1": True,
+        "true": True,
+        "0": False,
+        "false": False,
+        "": False,
+    }
+    if not isinstance(value, bool | str) or value not in words:
+        raise Refused(name, "must be true or false", found=value, example="true")
+    return words[value]
+
+
+def _grace(name: str, value: object) -> float:
+    duration = Duration.parse(_text(name, value), field=name)
+    if duration.months or duration.days:
+        problem = "must be of hours, minutes and seconds"
+        raise Refused(name, problem, found=value, example='"PT10S"')
+    return duration.microseconds / 1_000_000
+
+
+_READ: dict[str, Callable[[str, object], Any]] = {
+    "host": _host,
+    "port": _port,
+    "db": _path,
+    "default_owner": _text,
+    "verbose": _flag,
+    "grace": _grace,
+}
