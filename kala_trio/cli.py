@@ -51,11 +51,10 @@ def run(**flags: object) -> None:
     """Run the service until SIGTERM or SIGINT.
 
     Each setting may also stand in the file, or in the environment as KALA_TRIO_PORT and so on. A
-    flag beats the environment, and that the file.
+    flag beats the environment, and the environment the file.
 
-    \b
-    Exit status: 0 after a clean stop, 1 if the address or the database can't be had,
-    2 for a bad setting, 70 for a bug.
+    Exit status: 0 after a clean stop, 1 if the address or the database can't be had, 2 for a bad
+    setting, 70 for a bug.
     """
     try:
         settings = load_settings(flags, os.environ)

@@ -50,7 +50,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
     }
     config = given.pop("config", None) or variables.pop("config", None)
     values: dict[str, Any] = {}
-    sources = [
+    sources: list[tuple[Mapping[str, Any], Callable[[str], str]]] = [
         (_read_file(config) if config else {}, lambda name: f"{name} in {config}"),
         (variables, lambda name: f"{PREFIX}{name.upper()}"),
         (given, lambda name: f"--{name.replace('_', '-')}"),

@@ -1,0 +1,17 @@
+"""One daemon that most tests share: they only add jobs of their own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.daemon import Daemon, running
+
+
+@pytest.fixture(scope="session")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run a daemon for all tests that leave it as it was, other jobs apart."""
+    with running(tmp_path_factory.mktemp("daemon") / "kala.db") as daemon:
+        yield daemon
+        status, errors = daemon.end()
+    assert status == 0
+    assert "Traceback" not in errors
