@@ -81,11 +81,12 @@ class Daemon:
 
     def web_process(self) -> int:
         """Return the process id of the web process."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        for pid in map(int, children.split()):
-            if b"kala_trio.web.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        raise AssertionError("there is no web process")
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        children = [int(pid) for task in tasks for pid in task.read_text().split()]
+        (web,) = (
+            pid for pid in children if b"web.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        )
+        return web
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit status and all of standard error but its first line."""

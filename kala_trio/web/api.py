@@ -55,7 +55,7 @@ def create_app(
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
-        body: bytes = await request.get_data(as_text=False)
+        body = await request.body
         definition = wire.decode_job(body, default_owner=default_owner)
         definition = check(definition, datetime.now(UTC))
         job_id = str(uuid.uuid4())
