@@ -14,4 +14,4 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield daemon
         status, errors = daemon.end()
     assert status == 0
-    assert "Traceback" not in errors
+    assert "Traceback" not in errors, errors

@@ -75,17 +75,17 @@ def create_app(
     @app.delete("/api/v1/job/all/")
     async def delete_all_jobs() -> Response:
         await ask(DeleteAll())
-        return Response(status=204)
+        return Response(b"", 204)
 
     @app.delete("/api/v1/job/<job_id>/")
     async def delete_job(job_id: str) -> Response:
         await ask(Delete(job_id))
-        return Response(status=204)
+        return Response(b"", 204)
 
     @app.post("/api/v1/job/<any(start, enable, disable):what>/<job_id>/")
     async def change_job(what: str, job_id: str) -> Response:
         await ask(_CHANGES[what](job_id))
-        return Response(status=204)
+        return Response(b"", 204)
 
     @app.get("/api/v1/job/stats/<job_id>/")
     async def get_job_stats(job_id: str) -> Response:
