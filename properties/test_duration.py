@@ -79,6 +79,7 @@ def test_a_changed_text_is_still_judged(text: str, data: st.DataObject) -> None:
 
 
 @given(texts | durations.map(str))
+@example("P10000000000000000000000000001M")  # more digits than isodate's Decimal adds exactly
 def test_isodate_agrees(text: str) -> None:
     """S3: where isodate accepts a text too, months are its months and the rest adds up to its rest.
 
@@ -91,7 +92,7 @@ def test_isodate_agrees(text: str) -> None:
         )
     except (Malformed, ValueError, OverflowError, ArithmeticError):
         assume(False)
-    assert ours.months == 12 * theirs.years + theirs.months
+    assert ours.months == 12 * int(theirs.years) + int(theirs.months)
     rest = (
         theirs.tdelta.days * 86_400 + theirs.tdelta.seconds
     ) * SECOND + theirs.tdelta.microseconds
