@@ -1,0 +1,123 @@
+"""The house rules: which floor may import which, what the core may not know, and what has to match."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "kala_trio").rglob("*.py"))
+}
+
+# Each module imports from floors below its own, or from its own floor's earlier modules; that is
+# the order here. A package stands for the modules in it.
+FLOORS = [
+    "core.errors core.duration core.job core.schedule",
+    "core.messages core.validation core.state core.graph core.occurrences core.scheduler",
+    "clock store.schema store.rows store.journal store.reader "
+    "runner.orphans runner.output runner.process wire",
+    "supervisor door",
+    "settings web.api web.worker daemon cli __main__",
+]
+ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
+
+FORBIDDEN_IN_CORE = {"trio", "sqlite3", "sqlite_utils", "quart", "hypercorn", "socket", "random"}
+FORBIDDEN_IN_CORE |= {"secrets", "time", "uuid", "os", "subprocess", "logging", "threading"}
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules that a file imports; of ``from a import b`` both a and a.b."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level, f"{path}: relative import"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def test_every_module_has_its_place_in_the_house() -> None:
+    rooms = {name for name in MODULES if not MODULES[name].name == "__init__.py"}
+    assert rooms == set(ORDER)
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_imports_point_only_downwards(name: str) -> None:
+    ours = imports_of(MODULES[name]) & set(ORDER)
+    assert {other for other in ours if ORDER.index(other) >= ORDER.index(name)} == set()
+
+
+@pytest.mark.parametrize("name", [name for name in ORDER if ".core." in name])
+def test_the_core_knows_no_world(name: str) -> None:
+    """No I/O, no clock, no chance: instants and ids come in with the event."""
+    imported = {module.partition(".")[0] for module in imports_of(MODULES[name])}
+    assert imported & FORBIDDEN_IN_CORE == set()
+    assert not re.search(r"\b(now|today|utcnow|open)\(", MODULES[name].read_text())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_why_it_exists_and_can_be_read_in_one_sitting(name: str) -> None:
+    text = MODULES[name].read_text()
+    first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
+    assert first.endswith((".", ":"))
+    assert len(text.splitlines()) <= 450
+
+
+def test_no_name_says_nothing() -> None:
+    words = {word for name in MODULES for word in re.split(r"[._]", name)}
+    assert (
+        words & {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"} == set()
+    )
+
+
+def test_only_the_clock_and_the_web_read_the_wall_clock() -> None:
+    readers = {name for name, path in MODULES.items() if "datetime.now" in path.read_text()}
+    assert readers == {"kala_trio.clock", "kala_trio.web.api"}
+
+
+def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round() -> None:
+    rule = re.compile(r"\b[SLADMC]\d{1,2}\b")
+    stated = set(
+        re.findall(r"^- \*\*([SLADMC]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
+    )
+    proved = set()
+    for path in [*(ROOT / "properties").glob("*.py"), *(ROOT / "tests").glob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                proved |= set(rule.findall(ast.get_docstring(node) or ""))
+    assert proved == stated
+
+
+def test_every_route_is_documented_and_the_other_way_round() -> None:
+    code = (ROOT / "kala_trio/web/api.py").read_text()
+    routes = set(re.findall(r'@app\.(\w+)\("(/api/v1/.*?)"', code))
+    built = set()
+    for method, path in routes:
+        for what in ("start", "enable", "disable") if "any(" in path else ("",):
+            named = re.sub(r"<any\(.*?\):what>", what, path)
+            built.add((method.upper(), re.sub(r"<(\w+)>", r"{\1}", named)))
+    documented = re.findall(r"^### (\w+) `(.*?)`", (ROOT / "docs/http-api.md").read_text(), re.M)
+    assert built == set(documented)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=str
+)
+def test_links_in_documents_lead_somewhere(path: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text())
+    assert [link for link in links if not (path.parent / link).exists()] == []
+
+
+def test_the_daemon_starts_with_what_it_says_it_needs() -> None:
+    """Every package that is imported is declared, or is the standard library."""
+    imported = {name.partition(".")[0] for path in MODULES.values() for name in imports_of(path)}
+    imported -= sys.stdlib_module_names | {"kala_trio"}
+    declared = (ROOT / "pyproject.toml").read_text()
+    # Quart and Werkzeug come with quart-trio, which is their face here.
+    missing = {name for name in imported if f'"{name.replace("_", "-")}>=' not in declared}
+    assert missing <= {"quart", "werkzeug"}
