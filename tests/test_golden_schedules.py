@@ -102,7 +102,7 @@ TABLE = {
 def test_occurrences(text: str, expected: str) -> None:
     schedule = parse_schedule(text, accepted_at=ACCEPTED_AT)
     instants = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in expected.split()]
-    found = []
+    found: list[datetime] = []
     coming = schedule.next_after(datetime.min.replace(tzinfo=UTC))
     while coming and len(found) < len(instants):
         found.append(coming.at)
