@@ -1,0 +1,271 @@
+"""What surrounds a scheduler, played by dicts: the store, and attempts that end when told to."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Definition,
+    Exited,
+    Job,
+    Lost,
+    Missed,
+    Progress,
+    Queue,
+    Result,
+    Run,
+    Stopped,
+    Trigger,
+)
+from kala_trio.core.messages import (
+    AttemptEnded,
+    AwaitOrphan,
+    Command,
+    Create,
+    Event,
+    ForgetJob,
+    ForgetQueue,
+    Keep,
+    Snapshot,
+    StartAttempt,
+    Stop,
+    Tick,
+)
+from kala_trio.core.occurrences import schedule_of
+from kala_trio.core.scheduler import Scheduler
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+LATER = "R/2999-01-01T00:00:00Z/P1D"
+
+
+class World:
+    """A scheduler, and all that it has decided so far.
+
+    ``now`` is its wall clock. ``in_progress`` holds the attempts that have been started and have not
+    ended, by run id; ``starts`` counts how often each attempt was started.
+    """
+
+    def __init__(self, now: datetime = START) -> None:
+        """Begin with an empty store."""
+        self.now = now
+        self.jobs: dict[str, Job] = {}
+        self.progress: dict[str, Progress] = {}
+        self.runs: dict[str, Run] = {}
+        self.attempts: dict[tuple[str, int], Attempt] = {}
+        self.missed: dict[tuple[str, int], Missed] = {}
+        self.queues: dict[str, Queue] = {}
+        self.in_progress: dict[str, int] = {}
+        self.starts: Counter[tuple[str, int]] = Counter()
+        self.first: dict[str, int] = {}
+        self.log: list[Command] = []
+        self.scheduler = Scheduler()
+
+    def do(self, event: Event) -> None:
+        """Let something happen now; what follows is durable at once."""
+        self._take(self.scheduler.handle(event, self.now))
+        self.scheduler.committed()
+
+    def create(
+        self,
+        job_id: str,
+        schedule: str = "",
+        *,
+        parents: tuple[str, ...] = (),
+        failure: str = "",
+        retries: int = 0,
+        epsilon: str = "",
+        disabled: bool = False,
+        resume: bool = False,
+    ) -> None:
+        """Create a job and serve what is due."""
+        definition = Definition(
+            job_id,
+            "true",
+            disabled=disabled,
+            schedule=schedule,
+            parent_jobs=parents,
+            on_failure_job=failure,
+            retries=retries,
+            epsilon=epsilon,
+            resume_at_next_scheduled_time=resume,
+        )
+        self.do(Create(job_id, definition))
+        coming = self.progress[job_id].next
+        self.first[job_id] = coming.number if coming else 0
+        self.settle()
+
+    def settle(self) -> None:
+        """Tick until nothing is due any more."""
+        while self.scheduler.is_due(self.now):
+            self.do(Tick())
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass unwatched, and then look once."""
+        self.now += timedelta(seconds=seconds)
+        self.settle()
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, looking at each instant at which the scheduler wants to."""
+        end = self.now + timedelta(seconds=seconds)
+        while (wake := self.scheduler.next_wake()) and wake <= end:
+            self.now = max(self.now, wake)
+            self.settle()
+        self.now = end
+
+    def end(self, run_id: str, result: Result | None = None) -> None:
+        """Let the attempt in progress of a run end now; with success, if nothing else is said."""
+        number = self.in_progress.pop(run_id)
+        started_at = self.attempts[run_id, number].started_at
+        self.do(AttemptEnded(run_id, number, started_at, self.now, result or Exited(0)))
+        self.settle()
+
+    def succeed(self, job_id: str) -> None:
+        """Let the run in progress of a job succeed."""
+        self.end(self._run_of(job_id), Exited(0))
+
+    def fail(self, job_id: str) -> None:
+        """Let the attempt in progress of a job fail."""
+        self.end(self._run_of(job_id), Exited(1))
+
+    def _run_of(self, job_id: str) -> str:
+        (run_id,) = (each for each in self.in_progress if each.rpartition(".")[0] == job_id)
+        return run_id
+
+    def snapshot(self) -> Snapshot:
+        """Return what a store holds after all that was committed."""
+        seen = [job.created_at for job in self.jobs.values()]
+        for each in self.progress.values():
+            seen += filter(None, (each.last_attempted_run, each.last_success, each.last_error))
+        jobs = sorted(self.jobs.values(), key=lambda job: job.number)
+        return Snapshot(
+            jobs=tuple(jobs),
+            progress=tuple(self.progress[job.id] for job in jobs),
+            runs=tuple(run for run in self.runs.values() if run.outcome is None),
+            attempts=tuple(each for each in self.attempts.values() if each.result is None),
+            queues=tuple(self.queues.values()),
+            latest=max(seen, default=None),
+        )
+
+    def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
+        """Die and start again; attempts in progress die too, unless they live on as orphans."""
+        self.now += timedelta(seconds=downtime)
+        self.scheduler, commands = Scheduler.restore(self.snapshot(), self.now)
+        found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
+        assert found == set(self.in_progress)
+        self._take(commands)
+        self.scheduler.committed()
+        self.settle()
+        if not orphans:
+            for run_id in list(self.in_progress):
+                self.end(run_id, Lost())
+
+    def stop(self, *, finish: bool = True) -> None:
+        """Stop, with attempts that end by themselves or are stopped, and start again."""
+        self.do(Stop())
+        self.settle()
+        while self.in_progress:
+            self.end(next(iter(self.in_progress)), Exited(0) if finish else Stopped())
+        self.crash()
+
+    def started(self) -> list[str]:
+        """Return the jobs whose runs were started so far, in that order."""
+        acts = (each for each in self.log if isinstance(each, StartAttempt))
+        return [act.run.job_id for act in acts if act.number == 1]
+
+    def outcomes(self, job_id: str) -> list[str | None]:
+        """Return how a job's runs ended, oldest first; None for one in progress."""
+        return [run.outcome for run in self.runs.values() if run.job_id == job_id]
+
+    def misses(self, job_id: str) -> list[tuple[str, int]]:
+        """Return the reasons and counts of a job's missed records, oldest first."""
+        records = [each for each in self.missed.values() if each.job_id == job_id]
+        return [(each.reason, each.count) for each in sorted(records, key=lambda it: it.number)]
+
+    def _take(self, commands: list[Command]) -> None:
+        self.log += commands
+        for command in commands:
+            match command:
+                case Keep(Job() as job):
+                    self.jobs[job.id] = job
+                case Keep(Progress() as progress):
+                    self.progress[progress.job_id] = progress
+                case Keep(Run() as run):
+                    self.runs[run.id] = run
+                case Keep(Attempt() as attempt):
+                    self.attempts[attempt.run_id, attempt.number] = attempt
+                case Keep(Missed() as missed):
+                    self.missed[missed.job_id, missed.number] = missed
+                case Keep(Queue() as queue):
+                    self.queues[queue.run_id] = queue
+                case ForgetJob(job_id):
+                    del self.jobs[job_id], self.progress[job_id]
+                case ForgetQueue(run_id):
+                    del self.queues[run_id]
+                case StartAttempt():
+                    assert self.attempts[command.run.id, command.number].result is None  # C2
+                    self.in_progress[command.run.id] = command.number
+                    self.starts[command.run.id, command.number] += 1
+                case AwaitOrphan():
+                    pass
+
+    def check(self) -> None:
+        """Hold what must be true after every event."""
+        self._check_store()
+        self._check_runs()
+        for job in self.jobs.values():
+            self._check_occurrences(job)
+        for queue in self.queues.values():
+            self._check_queue(queue)
+
+    def _check_store(self) -> None:
+        """What is stored and what is known are the same (C1)."""
+        state = self.scheduler._state
+        assert state.jobs == self.jobs
+        assert state.progress == self.progress
+        assert state.queues == self.queues
+        assert state.runs == {run.id: run for run in self.runs.values() if run.outcome is None}
+        open_attempts = {each.run_id: each for each in self.attempts.values() if not each.result}
+        assert state.attempts == open_attempts
+        assert {run_id: each.number for run_id, each in open_attempts.items()} == self.in_progress
+
+    def _check_runs(self) -> None:
+        """No attempt starts twice (C2), no job has two runs at once (L1), no first one is late (L3)."""
+        assert set(self.starts.values()) <= {1}
+        busy = [run.job_id for run in self.runs.values() if run.outcome is None]
+        assert len(busy) == len(set(busy))
+        for job_id, progress in self.progress.items():
+            assert (progress.run_id is not None) == (job_id in busy)
+            runs = [run for run in self.runs.values() if run.job_id == job_id]
+            assert progress.runs == len(runs)
+            assert progress.finished == sum(run.outcome is not None for run in runs)
+
+    def _check_occurrences(self, job: Job) -> None:
+        """Every occurrence whose fate is decided is one of run, pending or missed (L5)."""
+        schedule = schedule_of(job)
+        progress = self.progress[job.id]
+        if schedule is None:
+            assert progress.next is None
+            return
+        ran = [run.trigger for run in self.runs.values() if run.job_id == job.id]
+        ran += [progress.pending] if progress.pending else []
+        numbers = [each.occurrence for each in ran if each.cause is Cause.OCCURRENCE]
+        assert len(numbers) == len(set(numbers))
+        missed = [each for each in self.missed.values() if each.job_id == job.id]
+        lost = sum(each.count for each in missed if each.cause is Cause.OCCURRENCE)
+        end = progress.next.number if progress.next else _end_of(job)
+        assert len(numbers) + lost == schedule.count(self.first[job.id], end - 1)
+
+    def _check_queue(self, queue: Queue) -> None:
+        """A queue waits for a child that is pending or running because of it (D2): none is stuck."""
+        progress = self.progress[queue.children[queue.position]]
+        triggers: list[Trigger | None] = [progress.pending]
+        if progress.run_id:
+            triggers.append(self.runs[progress.run_id].trigger)
+        assert queue.run_id in {each.source for each in triggers if each}
+
+
+def _end_of(job: Job) -> int:
+    schedule = schedule_of(job)
+    last = schedule.last_at(datetime.max.replace(tzinfo=UTC)) if schedule else None
+    return last.number + 1 if last else 0
