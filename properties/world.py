@@ -42,7 +42,7 @@ LATER = "R/2999-01-01T00:00:00Z/P1D"
 class World:
     """A scheduler, and all that it has decided so far.
 
-    ``now`` is its wall clock. ``in_progress`` holds the attempts that have been started and have not
+    ``now`` is its wall clock. ``in_progress`` holds the attempts that were started and have not
     ended, by run id; ``starts`` counts how often each attempt was started.
     """
 
@@ -152,12 +152,13 @@ class World:
         self.now += timedelta(seconds=downtime)
         self.scheduler, commands = Scheduler.restore(self.snapshot(), self.now)
         found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
-        assert found == set(self.in_progress)
+        cut_off = set(self.in_progress)
+        assert found == cut_off
         self._take(commands)
         self.scheduler.committed()
         self.settle()
         if not orphans:
-            for run_id in list(self.in_progress):
+            for run_id in sorted(cut_off):
                 self.end(run_id, Lost())
 
     def stop(self, *, finish: bool = True) -> None:
@@ -230,7 +231,7 @@ class World:
         assert {run_id: each.number for run_id, each in open_attempts.items()} == self.in_progress
 
     def _check_runs(self) -> None:
-        """No attempt starts twice (C2), no job has two runs at once (L1), no first one is late (L3)."""
+        """No attempt starts twice (C2), and no job has two runs at once (L1)."""
         assert set(self.starts.values()) <= {1}
         busy = [run.job_id for run in self.runs.values() if run.outcome is None]
         assert len(busy) == len(set(busy))
@@ -257,7 +258,7 @@ class World:
         assert len(numbers) + lost == schedule.count(self.first[job.id], end - 1)
 
     def _check_queue(self, queue: Queue) -> None:
-        """A queue waits for a child that is pending or running because of it (D2): none is stuck."""
+        """A queue waits for a child that is pending or running because of it (D2)."""
         progress = self.progress[queue.children[queue.position]]
         triggers: list[Trigger | None] = [progress.pending]
         if progress.run_id:
