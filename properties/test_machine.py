@@ -1,5 +1,6 @@
 """The scheduler under any sequence of events: what must hold after each of them."""
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import settings
@@ -84,10 +85,8 @@ class Machine(RuleBasedStateMachine):
 
     def ask(self, event: Event) -> None:
         """Let an event happen, or be refused."""
-        try:
+        with suppress(KalaTrioError):
             self.world.do(event)
-        except KalaTrioError:
-            pass
         self.world.settle()
 
     @rule(seconds=spans)
@@ -126,11 +125,9 @@ class Machine(RuleBasedStateMachine):
         """Decide on things that then can't be made durable (C1)."""
         world = self.world
         wake = world.scheduler.next_wake()
-        try:
+        with suppress(KalaTrioError):
             world.scheduler.handle(kind(job_id), world.now)
             world.scheduler.handle(Tick(), world.now)
-        except KalaTrioError:
-            pass
         world.scheduler.rollback()
         assert world.scheduler.next_wake() == wake
 
