@@ -139,4 +139,4 @@ class Machine(RuleBasedStateMachine):
 
 def test_whatever_happens_what_must_hold_holds() -> None:
     """L1, L5, C1, C2, D2: after any sequence of events, restarts and failed commits included."""
-    run_state_machine_as_test(Machine, settings=settings(max_examples=300, stateful_step_count=40))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=1000, stateful_step_count=40))

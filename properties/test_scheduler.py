@@ -264,6 +264,19 @@ def test_a_childs_own_children_do_not_hold_up_its_siblings() -> None:
     assert set(world.in_progress) == {"y.1", "xx.1"}
 
 
+def test_a_child_that_two_parents_trigger_at_one_instant_runs_for_both() -> None:
+    """D1, L9: triggers of one job and one instant are served as they arose."""
+    world = World()
+    world.create("p")
+    world.create("x", parents=("p",))
+    world.create("y", parents=("x", "p"))
+    world.succeed("p")
+    world.succeed("x")
+    world.succeed("y")
+    world.succeed("y")
+    assert world.started() == ["p", "x", "y", "y"]
+
+
 @pytest.mark.parametrize("gone", ["disabled", "deleted"])
 def test_a_child_that_is_disabled_or_gone_at_its_turn_is_passed_over(gone: str) -> None:
     """D2, D4: and its own children with it; its siblings are not."""

@@ -202,7 +202,7 @@ class World:
                 case ForgetJob(job_id):
                     del self.jobs[job_id], self.progress[job_id]
                 case ForgetQueue(run_id):
-                    del self.queues[run_id]
+                    self.queues.pop(run_id, None)  # none of its children had a turn
                 case StartAttempt():
                     assert self.attempts[command.run.id, command.number].result is None  # C2
                     self.in_progress[command.run.id] = command.number
@@ -259,10 +259,11 @@ class World:
 
     def _check_queue(self, queue: Queue) -> None:
         """A queue waits for a child that is pending or running because of it (D2)."""
-        progress = self.progress[queue.children[queue.position]]
-        triggers: list[Trigger | None] = [progress.pending]
-        if progress.run_id:
-            triggers.append(self.runs[progress.run_id].trigger)
+        child = queue.children[queue.position]
+        open_runs = [run for run in self.runs.values() if run.outcome is None]
+        triggers: list[Trigger | None] = [run.trigger for run in open_runs if run.job_id == child]
+        if child in self.progress:
+            triggers.append(self.progress[child].pending)
         assert queue.run_id in {each.source for each in triggers if each}
 
 

@@ -73,7 +73,8 @@ class Scheduler:
         self._now: datetime | None = None
         self._jobs_created = 0
         self._due: list[tuple[datetime, int, str]] = []
-        self._agenda: list[tuple[datetime, int, str, Trigger]] = []
+        self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
+        self._triggered = 0
         self._acts: list[Act] = []
 
     @classmethod
@@ -271,12 +272,14 @@ class Scheduler:
 
     def _trigger(self, job_id: str, trigger: Trigger) -> None:
         number = self._state.jobs[job_id].number
-        heapq.heappush(self._agenda, (trigger.scheduled_at, number, job_id, trigger))
+        self._triggered += 1
+        entry = (trigger.scheduled_at, number, self._triggered, trigger, job_id)
+        heapq.heappush(self._agenda, entry)
 
     def _serve_agenda(self, now: datetime) -> None:
         """Serve triggers until none is left; a loop, so chains of any depth need no stack (D7)."""
         while self._agenda:
-            _, _, job_id, trigger = heapq.heappop(self._agenda)
+            *_, trigger, job_id = heapq.heappop(self._agenda)
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
             if progress.run_id or self._stopping:
                 self._make_pending(job, trigger, now)
