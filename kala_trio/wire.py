@@ -6,19 +6,22 @@ either. The tables here are the only place that knows of it.
 
 import difflib
 import json
+import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import msgspec
 
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import Attempt, Definition, Missed, Outcome, Run, reason_of
+from kala_trio.core.validation import EXAMPLES
 from kala_trio.store.reader import JobView, Totals
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Kala, written in Go, says that there is no such time."""
 
+_OUT_OF_RANGE = "holds a number out of range"
 _EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
 
 # What Kala itself returns, so that an answer can be posted back; not the client's to say.
@@ -47,14 +50,12 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
     given = _decode_object(body)
     fields: dict[str, Any] = {}
     for name, value in given.items():
-        if name in _TEXTS:
-            fields[name] = _text(name, "" if value is None else value)
-        elif name in _FLAGS:
-            fields[name] = _flag(name, value)
-        elif name in _OTHERS:
-            _OTHERS[name](name, value, fields)
+        if name in _READERS:
+            fields[name] = _READERS[name](name, value)
+        elif name in _UNSUPPORTED:
+            _check_unused(name, value)
         elif name not in _READ_ONLY:
-            _refuse_unknown(name)
+            raise _unknown(name)
     for name in ("name", "command"):
         if name not in fields:
             raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
@@ -70,7 +71,12 @@ def _decode_object(body: bytes) -> dict[str, Any]:
         found = body[max(0, error.start - 8) : error.start + 8]
         raise _bad_body(f"is not UTF-8 (byte {error.start})", found) from None
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        value = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
     except json.JSONDecodeError as error:
         near = text[max(0, error.pos - 20) : error.pos + 20]
         problem = f"is not JSON ({error.msg}, line {error.lineno} column {error.colno})"
@@ -78,19 +84,26 @@ def _decode_object(body: bytes) -> dict[str, Any]:
     except RecursionError:
         raise _bad_body("is nested too deeply", text) from None
     except ValueError:  # an integer of more digits than Python converts
-        raise _bad_body("holds a number out of range", text) from None
+        raise _bad_body(_OUT_OF_RANGE, text) from None
     if not isinstance(value, dict):
         raise _bad_body("must be a JSON object", value)
     return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        name = next(each for each in names if names.count(each) > 1)
-        raise Refused(_shown(name), "is given twice", found=name, example=_EXAMPLE_BODY)
-    return found
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Refused(_shown(name), "is given twice", found=name, example=_EXAMPLE_BODY)
+        members[name] = value
+    return members
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _bad_body(_OUT_OF_RANGE, text)
+    return number
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -101,38 +114,26 @@ def _bad_body(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
 
 
-def _refuse_unknown(name: str) -> NoReturn:
-    known = [*_TEXTS, *_FLAGS, *_OTHERS]
-    near = difflib.get_close_matches(name[:50], known, n=1)
-    hint = f'"{near[0]}"' if near else _EXAMPLE_BODY
-    raise Refused(_shown(name), "a job has no such field", found=name, example=hint)
+def _unknown(name: str) -> Refused:
+    near = difflib.get_close_matches(name[:50], [*_READERS, *_UNSUPPORTED], n=1)
+    example = f'"{near[0]}"' if near else _EXAMPLE_BODY
+    return Refused(_shown(name), "a job has no such field", found=name, example=example)
 
 
 def _shown(name: str) -> str:
+    """Return what to call a field that a client made up."""
     return name if len(name) <= 50 and name.isidentifier() else "body"
 
 
-_TEXTS = {
-    "name": '"nightly backup"',
-    "command": '"sh /usr/local/bin/backup.sh"',
-    "owner": '"ada@example.com"',
-    "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
-    "time_zone": '"Europe/Berlin"',
-    "on_failure_job": '"" or the id of a job',
-    "epsilon": '"PT5M"',
-}
-_FLAGS = {"disabled", "resume_at_next_scheduled_time"}
-
-
-def _text(name: str, value: object, example: str | None = None) -> str:
-    example = example or _TEXTS[name]
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
     if not isinstance(value, str):
-        raise Refused(name, "must be a string", found=value, example=example)
+        raise _refused(name, "must be a string", value)
     try:
         value.encode()
     except UnicodeEncodeError:
-        problem = "holds half of a surrogate pair"
-        raise Refused(name, problem, found=value, example=example) from None
+        raise _refused(name, "holds half of a surrogate pair", value) from None
     return value
 
 
@@ -142,39 +143,57 @@ def _flag(name: str, value: object) -> bool:
     return value
 
 
-def _retries(name: str, value: object, fields: dict[str, Any]) -> None:
+def _number(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
-        raise Refused(name, "must be a whole number", found=value, example="3")
-    fields["retries"] = value
+        raise _refused(name, "must be a whole number", value)
+    return value
 
 
-def _parents(name: str, value: object, fields: dict[str, Any]) -> None:
-    example = '["93b65499-b211-49ce-57e0-19e735cc5abd"] or null'
-    if value is not None and not isinstance(value, list):
-        raise Refused(name, "must be a list of ids", found=value, example=example)
-    fields["parent_jobs"] = tuple(_text(name, each, example) for each in value or ())
+def _ids(name: str, value: object) -> tuple[str, ...]:
+    if value is None:  # how Go writes a list that is empty
+        return ()
+    if not isinstance(value, list) or None in value:
+        raise _refused(name, "must be a list of ids", value)
+    return tuple(_text(name, each) for each in value)
 
 
-def _local_only(name: str, value: object, fields: dict[str, Any]) -> None:
-    if isinstance(value, bool) or value != 0:
-        problem = "remote jobs are not supported by this version"
-        raise Refused(name, problem, found=value, example="0, a job with a command")
+def _check_unused(name: str, value: object) -> None:
+    """Refuse what asks for a remote job or a template."""
+    match name:
+        case "type":
+            unused = value == 0 and isinstance(value, int) and not isinstance(value, bool)
+        case "remote_properties":
+            unused = value is None or (isinstance(value, dict) and not any(value.values()))
+        case _:
+            unused = value is None or value == ""
+    if not unused:
+        example = _UNSUPPORTED[name]
+        problem = f"anything but {example} is not supported by this version"
+        raise Refused(name, problem, found=value, example=example)
 
 
-def _unsupported(name: str, value: object, fields: dict[str, Any]) -> None:
-    empty = isinstance(value, dict) and not any(value.values())
-    if value not in (None, "") and not empty:
-        problem = "is not supported by this version"
-        raise Refused(name, problem, found=value, example="null, or leave it out")
+def _refused(name: str, problem: str, found: object) -> Refused:
+    return Refused(name, problem, found=found, example=EXAMPLES[name])
 
 
-_OTHERS: dict[str, Callable[[str, object, dict[str, Any]], None]] = {
-    "retries": _retries,
-    "parent_jobs": _parents,
-    "type": _local_only,
-    "remote_properties": _unsupported,
-    "template_delimiters": _unsupported,
-    "TemplateDelimiters": _unsupported,
+_READERS: dict[str, Callable[[str, object], object]] = {
+    "name": _text,
+    "command": _text,
+    "owner": _text,
+    "disabled": _flag,
+    "schedule": _text,
+    "time_zone": _text,
+    "parent_jobs": _ids,
+    "on_failure_job": _text,
+    "retries": _number,
+    "epsilon": _text,
+    "resume_at_next_scheduled_time": _flag,
+}
+_UNSUPPORTED = {
+    "type": "0",
+    "remote_properties": "null",
+    "template_delimiters": '""',
+    "TemplateDelimiters": '""',
 }
 
 
@@ -227,14 +246,13 @@ _NO_REMOTE = {
 
 def encode_stat(run: Run) -> dict[str, object]:
     """Return the stat of a run that has ended, with the keys of both generations (rule A4)."""
-    took = run.ended_at - run.started_at if run.ended_at else None
-    nanoseconds = 0 if took is None else 1000 * round(took.total_seconds() * 1_000_000)
+    took = run.ended_at - run.started_at if run.ended_at else timedelta()
     values = {
         "JobId": run.job_id,
         "RanAt": encode_time(run.started_at),
         "NumberOfRetries": run.attempts - 1,
         "Success": run.outcome is Outcome.SUCCEEDED,
-        "ExecutionDuration": nanoseconds,
+        "ExecutionDuration": took // timedelta(microseconds=1) * 1000,
     }
     return values | dict(zip(_LATER_STAT, values.values(), strict=True))
 
@@ -270,7 +288,11 @@ _LATER_TOTALS = (
 
 
 def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
-    """Return a run with its attempts; what is still going on has null for its end."""
+    """Return a run with its attempts, at least one, in the order of their numbers.
+
+    What is still going on has null for its end. The run's reason is that of its last attempt.
+    """
+    encoded = [_encode_attempt(attempt) for attempt in attempts]
     return {
         "id": run.id,
         "job_id": run.job_id,
@@ -284,7 +306,8 @@ def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
         "started_at": encode_time(run.started_at),
         "ended_at": encode_time(run.ended_at) if run.ended_at else None,
         "outcome": run.outcome,
-        "attempts": [_encode_attempt(attempt) for attempt in attempts],
+        "reason": encoded[-1]["reason"] if run.outcome else None,
+        "attempts": encoded,
     }
 
 

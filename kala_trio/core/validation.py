@@ -13,27 +13,41 @@ from kala_trio.core.schedule import find_zone, parse_schedule
 MOST_RETRIES = 1_000_000
 """A run that fails at once, again and again, still ends some day."""
 
-_LONGEST = {"name": 1_000, "owner": 1_000, "command": 100_000, "schedule": 500, "epsilon": 500}
-_LONGEST |= {"time_zone": 100, "on_failure_job": 100}
-_MOST_PARENTS = 10_000
-_EXAMPLES = {
+EXAMPLES = {
     "name": '"nightly backup"',
     "command": '"sh /usr/local/bin/backup.sh"',
     "owner": '"ada@example.com"',
     "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
-    "epsilon": '"PT5M"',
     "time_zone": '"Europe/Berlin"',
-    "on_failure_job": "the id of a job that GET /api/v1/job/ lists",
+    "parent_jobs": '["93b65499-b211-49ce-57e0-19e735cc5abd"] or null',
+    "on_failure_job": '"" or the id of a job that GET /api/v1/job/ lists',
+    "retries": "3",
+    "epsilon": '"PT5M"',
 }
+"""For each field, JSON that works: what refusals show."""
+
+_LONGEST = {
+    "name": 1_000,
+    "command": 100_000,
+    "owner": 1_000,
+    "schedule": 500,
+    "time_zone": 100,
+    "on_failure_job": 100,
+    "epsilon": 500,
+}
+_LONGEST_ID = 100
+_MOST_PARENTS = 10_000
 
 
 def check(definition: Definition, accepted_at: datetime) -> Definition:
     """Return ``definition`` as it is to be kept: each parent once, in the order given.
 
-    ``accepted_at`` is the start that a schedule without one has (rule S1).
+    ``accepted_at``, an aware instant, is the start that a schedule without one has (rule S1).
+    Texts have bounds, in characters: 100,000 for the command, 1,000 for name and owner, 500 for
+    schedule and epsilon, 100 for a time zone or an id. There may be 10,000 parents.
 
     Raises:
-        Refused: naming the field at fault (rules S1, S2, D1, A1, L3).
+        Refused: naming the field at fault (rules S1, S2, S3, D1, A1).
     """
     for field, longest in _LONGEST.items():
         _check_text(field, getattr(definition, field), longest)
@@ -41,9 +55,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
         raise _refused("name", "a job needs a name", definition.name)
     _check_command(definition.command)
     if not 0 <= definition.retries <= MOST_RETRIES:
-        raise Refused(
-            "retries", f"must be 0 to {MOST_RETRIES}", found=definition.retries, example="3"
-        )
+        raise _refused("retries", f"must be 0 to {MOST_RETRIES}", definition.retries)
     if definition.epsilon:
         Duration.parse(definition.epsilon, field="epsilon")
     _check_schedule(definition, accepted_at)
@@ -82,9 +94,7 @@ def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
     try:
         find_zone(definition.time_zone)
     except Malformed as error:
-        raise Refused(
-            "time_zone", error.problem, found=error.found, example=error.example
-        ) from None
+        raise _refused("time_zone", error.problem, definition.time_zone) from None
     if definition.schedule:
         try:
             parse_schedule(definition.schedule, definition.time_zone, accepted_at=accepted_at)
@@ -97,6 +107,8 @@ def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
 
 def _parents(definition: Definition) -> tuple[str, ...]:
     parents = tuple(dict.fromkeys(definition.parent_jobs))
+    for parent in parents:
+        _check_text("parent_jobs", parent, _LONGEST_ID)
     if len(parents) > _MOST_PARENTS:
         raise Refused(
             "parent_jobs",
@@ -107,5 +119,5 @@ def _parents(definition: Definition) -> tuple[str, ...]:
     return parents
 
 
-def _refused(field: str, problem: str, found: str) -> Refused:
-    return Refused(field, problem, found=found, example=_EXAMPLES[field])
+def _refused(field: str, problem: str, found: object) -> Refused:
+    return Refused(field, problem, found=found, example=EXAMPLES[field])

@@ -1,0 +1,1 @@
+"""Figures: ratios against what the machine allows, measured in the same run."""
