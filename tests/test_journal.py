@@ -43,7 +43,6 @@ async def test_what_was_committed_is_there_for_the_next_journal(path: Path) -> N
         snapshot = journal.load()
     assert ids(snapshot) == ["job-1", "job-2"]
     assert snapshot.jobs[1].definition.parent_jobs == ("job-1",)
-    assert snapshot.latest == NOW
 
 
 async def test_what_was_forgotten_stays_forgotten(path: Path) -> None:

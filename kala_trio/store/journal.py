@@ -143,15 +143,10 @@ def _load(database: Database) -> Snapshot:
     )
     runs = database.query("SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_at, id")
     attempts = database.query("SELECT * FROM attempts WHERE result IS NULL ORDER BY run_id, number")
-    instants = [job.created_at for job in jobs]
-    for each in progress:
-        seen = (each.last_attempted_run, each.last_success, each.last_error)
-        instants += [instant for instant in seen if instant]
     return Snapshot(
         jobs=jobs,
         progress=progress,
         runs=tuple(rows.to_run(row) for row in runs),
         attempts=tuple(rows.to_attempt(row) for row in attempts),
         queues=tuple(map(rows.to_queue, database.query("SELECT * FROM queues ORDER BY rowid"))),
-        latest=max(instants, default=None),
     )
