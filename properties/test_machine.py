@@ -75,7 +75,7 @@ drafts = st.builds(
     resume_at_next_scheduled_time=st.booleans(),
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])
-kinds = st.sampled_from([Start, Start, Start, Start, Enable, Enable, Disable, Delete])
+kinds = st.sampled_from([Start, Start, Start, Enable, Disable, Disable, Delete])
 
 Request = Start | Enable | Disable | Delete
 
@@ -325,5 +325,7 @@ def test_the_scheduler_comes_to_what_the_model_says_whatever_happens() -> None:
 
     After any sequence of events, restarts, stops and failed commits the two agree.
     """
-    run_state_machine_as_test(Machine, settings=settings(max_examples=1000, stateful_step_count=50))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=1000, stateful_step_count=50, derandomize=True)
+    )
     assert Machine.corners.keys() >= CORNERS
