@@ -71,7 +71,7 @@ drafts = st.builds(
     disabled=st.sampled_from([False, False, False, True]),
     schedule=schedules,
     retries=st.integers(0, 2),
-    epsilon=st.sampled_from(["", "", "PT5S", "PT1M"]),
+    epsilon=st.sampled_from(["", "PT5S", "PT1M"]),
     resume_at_next_scheduled_time=st.booleans(),
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])

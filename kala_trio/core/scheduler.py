@@ -164,7 +164,9 @@ class Scheduler:
         try:
             return self._state.jobs[job_id]
         except KeyError:
-            raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them") from None
+            raise NotFound(
+                f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them"
+            ) from None
 
     def _create(self, event: Create, now: datetime) -> None:
         if event.job_id in self._state.jobs:
