@@ -475,3 +475,15 @@ def test_a_daemon_that_was_told_to_ignore_all_signals_still_heeds_sigterm(tmp_pa
     with running(tmp_path / "kala.db", wrapper=deaf) as daemon:
         daemon.get("/stats/")
         assert daemon.end()[0] == 0
+
+
+def test_runs_come_in_pages(daemon: Daemon) -> None:
+    job = daemon.create(command="true", schedule="R4//PT0.01S")
+    eventually(lambda: daemon.job(job)["is_done"])
+    page = daemon.get(f"/job/runs/{job}/?limit=2")["runs"]
+    rest = daemon.get(f"/job/runs/{job}/?before={page[-1]['id'].rpartition('.')[2]}")["runs"]
+    assert page + rest == daemon.runs(job)
+    for query in ("limit=0", "limit=1001", "limit=x", "before=-1", "before=" + "9" * 5000):
+        status, text = daemon.request("GET", f"/job/runs/{job}/?{query}")
+        assert status == 400
+        assert json.loads(text)["error"].startswith(query.partition("=")[0])

@@ -1,6 +1,7 @@
 """The routes of API v1: decode, ask the scheduler or read the store, encode."""
 
 import logging
+import re
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ T = TypeVar("T")
 
 _LARGEST_BODY = 1024 * 1024
 _READING_THREADS = 4
+_PAGE = 1000  # the most runs in one answer
+_LATEST = 10**17  # more than there are runs
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -97,8 +100,11 @@ def create_app(
 
     @app.get("/api/v1/job/runs/<job_id>/")
     async def get_job_runs(job_id: str) -> Response:
+        limit = _number("limit", _PAGE, most=_PAGE)
+        before = _number("before", _LATEST, most=_LATEST)
+
         def runs() -> object:
-            history = reader.history(job_id)
+            history = reader.history(job_id, before=before, limit=limit)
             _found(history or reader.job(job_id), job_id)
             return {"runs": [wire.encode_run(run, attempts) for run, attempts in history]}
 
@@ -142,6 +148,14 @@ def _output_of(reader: Reader, root: Path, run_id: str) -> bytes:
         raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
     left_out = f"\n[... {captured.omitted} bytes left out ...]\n" if captured.omitted else ""
     return captured.head + left_out.encode() + captured.tail
+
+
+def _number(name: str, default: int, *, most: int) -> int:
+    """Read a parameter of the query string."""
+    text = request.args.get(name, str(default))
+    if not re.fullmatch("[0-9]{1,18}", text) or not 1 <= int(text) <= most:
+        raise Refused(name, f"must be a number from 1 to {most}", found=text, example=f"{name}=100")
+    return int(text)
 
 
 def _found(value: T | None, job_id: str) -> T:

@@ -12,6 +12,7 @@ import trio
 from hypercorn.typing import (
     ASGIFramework,
     ASGIReceiveCallable,
+    ASGIReceiveEvent,
     ASGISendCallable,
     ASGISendEvent,
     HTTPScope,
@@ -20,6 +21,8 @@ from hypercorn.typing import (
 
 from kala_trio import wire
 
+_TOO_LARGE = 413
+_PATIENCE = 5.0
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -49,13 +52,25 @@ class Guard:
         if not scope["path"].endswith("/"):
             scope["path"] += "/"
 
+        received = trio.Event()
+
+        async def receive_noting() -> ASGIReceiveEvent:
+            message = await receive()
+            if message["type"] != "http.request" or not message["more_body"]:
+                received.set()
+            return message
+
         async def send_whole(message: ASGISendEvent) -> None:
             # Quart's task is cancelled once the last part is on its way, which would keep Hypercorn
             # from closing the connection, or from timing it out.
             with trio.CancelScope(shield=True):
+                if message["type"] == "http.response.start" and message["status"] == _TOO_LARGE:
+                    # Many clients read no answer before they have sent all that they have.
+                    with trio.move_on_after(_PATIENCE):
+                        await received.wait()
                 await send(message)
 
-        await self._app(scope, receive, send_whole)
+        await self._app(scope, receive_noting, send_whole)
 
     def _objection(self, scope: HTTPScope) -> str:
         """Say what keeps a request out; empty where nothing does."""
