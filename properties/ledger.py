@@ -1,0 +1,138 @@
+"""What was seen from outside while a script was played; instants are true ones, in microseconds."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Result, Run
+from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
+from properties.scripts import Script
+
+
+class Opened(Struct, frozen=True):
+    """What the store gave at a start of the daemon; ``shown_at`` is the wall clock's time."""
+
+    life: int
+    at: int
+    shown_at: datetime
+    snapshot: Snapshot
+
+
+class Asked(Struct):
+    """A request, and its answer: "done", the name of an error, or nothing as yet."""
+
+    life: int
+    at: int
+    request: Request
+    answer: str = ""
+    answered_at: int | None = None
+
+
+class Commit(Struct):
+    """A commit; ``kept_at`` is None for one that failed or was not over when the daemon died."""
+
+    life: int
+    began_at: int
+    kept_at: int | None
+    records: tuple[Record, ...]
+
+
+class Process(Struct):
+    """A process of an attempt, as the world saw it, whoever else did."""
+
+    life: int
+    run_id: str
+    number: int
+    started_at: int
+    ended_at: int
+    result: Result
+
+
+class StopAsked(Struct, frozen=True):
+    """The daemon was told to stop."""
+
+    life: int
+    at: int
+
+
+class Death(Struct, frozen=True):
+    """The daemon died at ``point``."""
+
+    life: int
+    at: int
+    point: str
+
+
+class Ledger(Struct):
+    """All of it, each list in the order in which it happened; ``marks`` counts the corners."""
+
+    script: Script
+    opened: list[Opened] = field(default_factory=list)
+    asks: list[Asked] = field(default_factory=list)
+    commits: list[Commit] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    stops: list[StopAsked] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    closed: Opened | None = None
+
+
+def trace(ledger: Ledger) -> str:
+    """Tell the ledger as a story, one line for each thing that happened."""
+    lines = sorted(_lines(ledger), key=lambda line: line[:2])
+    return "\n".join(f"{at / 1_000_000:14.6f}  {text}" for at, _, text in lines)
+
+
+def _lines(ledger: Ledger) -> Iterator[tuple[int, int, str]]:
+    for opened in ledger.opened:
+        yield opened.at, 0, f"life {opened.life} opens at {opened.shown_at}: {opened.snapshot}"
+    for asked in ledger.asks:
+        yield asked.at, 1, f"asked: {asked.request}"
+        if asked.answered_at is not None:
+            yield asked.answered_at, 5, f"answered: {asked.request} {asked.answer}"
+    for commit in ledger.commits:
+        if commit.records and commit.kept_at is None:
+            yield commit.began_at, 3, f"not committed: {_brief(commit.records)}"
+        elif commit.records and commit.kept_at is not None:
+            yield commit.kept_at, 3, f"committed: {_brief(commit.records)}"
+    for process in ledger.processes:
+        name = f"process of {process.run_id} attempt {process.number}"
+        yield process.started_at, 4, f"{name} starts"
+        yield process.ended_at, 2, f"{name} ends: {process.result}"
+    for stop in ledger.stops:
+        yield stop.at, 1, "told to stop"
+    for death in ledger.deaths:
+        yield death.at, 6, f"life {death.life} dies: {death.point}"
+    if ledger.closed:
+        yield ledger.closed.at, 7, f"in the end: {ledger.closed.snapshot}"
+
+
+def _brief(records: tuple[Record, ...]) -> str:
+    return "; ".join(map(_word, records))
+
+
+def _word(record: Record) -> str:
+    match record:
+        case Keep(Job() as job):
+            return f"job {job.id} of {job.created_at:%H:%M:%S.%f}"
+        case Keep(Progress() as progress):
+            coming = progress.next.number if progress.next else "none"
+            pending = f" pending {progress.pending}" if progress.pending else ""
+            off = " disabled" if progress.disabled else ""
+            return f"progress {progress.job_id} next {coming}{off}{pending}"
+        case Keep(Run() as run):
+            trigger = run.trigger
+            return f"run {run.id} by {trigger.cause} {trigger.scheduled_at:%H:%M:%S.%f} {run.outcome}"
+        case Keep(Attempt() as attempt):
+            return f"attempt {attempt.run_id}/{attempt.number} {attempt.result}"
+        case Keep(Missed() as missed):
+            return f"missed {missed.job_id} {missed.reason} {missed.count}"
+        case Keep(Queue() as queue):
+            return f"queue {queue.run_id} {queue.children} at {queue.position}"
+        case ForgetJob(job_id):
+            return f"forget {job_id}"
+        case ForgetQueue(run_id):
+            return f"forget queue {run_id}"
+        case _:
+            return str(record)
