@@ -128,6 +128,7 @@ class Daemon:
         self._commits = 0
         self._plans: dict[tuple[str, int], Process] = {}
         self._ends: dict[tuple[str, int], trio.CancelScope] = {}
+        self._cut_off: tuple[Attempt, ...] = ()
         self._gone: dict[str, int] = {}
         self._supervisor: Supervisor
 
@@ -177,6 +178,7 @@ class Daemon:
             match record:
                 case Keep(Attempt(result=None) as attempt):
                     self._plan(attempt.run_id, attempt.number)
+        self._find_orphans()
         if records:
             await self._reach(Point.AFTER_COMMIT)
 
@@ -231,19 +233,27 @@ class Daemon:
 
     def _meet(self, snapshot: Snapshot) -> None:
         """Look at what an earlier life left behind."""
-        world = self._world
+        self._cut_off = snapshot.attempts
         for attempt in snapshot.attempts:
-            process = world.process_of(attempt)
-            is_alive = process is not None and process.ended_at > world.now()
-            world.mark(f"an attempt was cut off, its process {'lives' if is_alive else 'is gone'}")
-            self._gone[attempt.run_id] = (
-                process.ended_at if process and is_alive else world.own_instant(world.now())
-            )
+            process = self._world.process_of(attempt)
+            is_alive = process is not None and process.ended_at > self._world.now()
+            fate = "lives" if is_alive else "is gone"
+            self._world.mark(f"an attempt was cut off, its process {fate}")
         for progress in snapshot.progress:
             if progress.pending:
-                world.mark("a trigger is pending across a restart")
+                self._world.mark("a trigger is pending across a restart")
         if snapshot.queues:
-            world.mark("a queue across a restart")
+            self._world.mark("a queue across a restart")
+
+    def _find_orphans(self) -> None:
+        """Say when it will be seen that the process of an attempt that was cut off is gone."""
+        for attempt in self._cut_off:
+            process, now = self._world.process_of(attempt), self._world.now()
+            is_alive = process is not None and process.ended_at > now
+            self._gone[attempt.run_id] = (
+                process.ended_at if process and is_alive else self._world.own_instant(now + 1)
+            )
+        self._cut_off = ()
 
     # The clients, the clock, and the end
 
