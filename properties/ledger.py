@@ -50,10 +50,11 @@ class Process(Struct):
 
 
 class StopAsked(Struct, frozen=True):
-    """The daemon was told to stop."""
+    """The daemon was told to stop; ``shown_at`` is the wall clock's time."""
 
     life: int
     at: int
+    shown_at: datetime
 
 
 class Death(Struct, frozen=True):

@@ -280,7 +280,7 @@ class Daemon:
             self._die("at an instant")
             return
         self._world.mark("stop")
-        self._world.ledger.stops.append(StopAsked(self._number, at))
+        self._world.ledger.stops.append(StopAsked(self._number, at, self._world.clock.now()))
         self._supervisor.stop()
         over = self._world.own_instant(at + self._life.grace * _SECOND)
         await sleep_until(over)
