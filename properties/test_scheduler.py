@@ -520,6 +520,17 @@ def test_time_does_not_go_back_over_a_restart(seconds: int) -> None:
     assert world.started() == ["a"]
 
 
+def test_a_pending_trigger_tells_what_time_it_was_before_a_restart() -> None:
+    """C6: its S was seen, so the run that it starts does not come before it."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.pass_time(20)
+    world.crash(-8)
+    run = world.runs["a.2"]
+    assert run.trigger.scheduled_at == START + timedelta(seconds=20)
+    assert run.started_at == START + timedelta(seconds=20)
+
+
 # All of them
 
 

@@ -81,7 +81,8 @@ class Scheduler:
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
-        self._now = now = max(snapshot.latest, at) if snapshot.latest else at
+        seen = [each.pending.scheduled_at for each in snapshot.progress if each.pending]
+        self._now = now = max([snapshot.latest or at, at, *seen])
         for values in (
             snapshot.jobs,
             snapshot.progress,
