@@ -19,12 +19,22 @@ from kala_trio.core.job import (
     Lost,
     Missed,
     Outcome,
+    Progress,
     Reason,
     Run,
     Trigger,
     outcome_of,
 )
-from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Keep, Snapshot
+from kala_trio.core.messages import (
+    Create,
+    Delete,
+    DeleteAll,
+    Disable,
+    Enable,
+    ForgetJob,
+    Keep,
+    Snapshot,
+)
 from properties.ledger import Asked, Commit, Ledger, Opened
 
 _SCHEDULE = re.compile(r"R(\d*)/(.*)/PT(\d+)S")
@@ -79,6 +89,19 @@ class Story:
     def runs_of(self, job_id: str) -> list[Run]:
         """Return a job's runs."""
         return [each for each in self.runs.values() if each.job_id == job_id]
+
+    def left_pending(self, life: int) -> dict[str, Trigger]:
+        """Return the triggers that were pending, by the records, when ``life`` began."""
+        left: dict[str, Trigger | None] = {}
+        for commit in self.kept:
+            if commit.life < life:
+                for record in commit.records:
+                    match record:
+                        case Keep(Progress() as progress):
+                            left[progress.job_id] = progress.pending
+                        case ForgetJob(job_id):
+                            left.pop(job_id, None)
+        return {job_id: trigger for job_id, trigger in left.items() if trigger}
 
     def pending(self, snapshot: Snapshot) -> dict[str, Trigger]:
         """Return the pending triggers of a snapshot, by job."""
@@ -236,7 +259,7 @@ def pending_triggers_survive(story: Story) -> None:
     reasons = {Reason.OVERLAP, Reason.EPSILON, Reason.DISABLED, Reason.DELETED}
     at_last = story.pending(story.closed.snapshot)
     for opened in story.openings:
-        for job_id, trigger in story.pending(opened.snapshot).items():
+        for job_id, trigger in story.left_pending(opened.life).items():
             has_run = any(run.trigger == trigger for run in story.runs_of(job_id))
             is_missed = any(
                 each.cause is trigger.cause
@@ -397,6 +420,11 @@ def _touched(story: Story) -> set[str]:
     return touched
 
 
+def no_bug_shows(story: Story) -> None:
+    """C1: a daemon ends when it is told to, is killed, or its store fails; no error ends it."""
+    assert not story.ledger.bugs, story.ledger.bugs
+
+
 CHECKERS: tuple[Callable[[Story], None], ...] = (
     acknowledged_is_there,
     enabledness_holds,
@@ -411,6 +439,7 @@ CHECKERS: tuple[Callable[[Story], None], ...] = (
     attempts_are_limited,
     followers_follow,
     every_success_triggers,
+    no_bug_shows,
 )
 
 

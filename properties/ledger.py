@@ -4,9 +4,20 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Result, Run
-from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
+from kala_trio.core.job import (
+    Attempt,
+    Definition,
+    Job,
+    Missed,
+    Progress,
+    Queue,
+    Result,
+    Run,
+    Trigger,
+)
+from kala_trio.core.messages import Create, ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
 from properties.scripts import Script
 
 
@@ -75,6 +86,7 @@ class Ledger(Struct):
     processes: list[Process] = field(default_factory=list)
     stops: list[StopAsked] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
+    bugs: list[str] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
     closed: Opened | None = None
 
@@ -87,11 +99,11 @@ def trace(ledger: Ledger) -> str:
 
 def _lines(ledger: Ledger) -> Iterator[tuple[int, int, str]]:
     for opened in ledger.opened:
-        yield opened.at, 0, f"life {opened.life} opens at {opened.shown_at}: {opened.snapshot}"
+        yield opened.at, 0, f"life {opened.life} opens: {_state(opened)}"
     for asked in ledger.asks:
-        yield asked.at, 1, f"asked: {asked.request}"
+        yield asked.at, 1, f"asked: {_request(asked.request)}"
         if asked.answered_at is not None:
-            yield asked.answered_at, 5, f"answered: {asked.request} {asked.answer}"
+            yield asked.answered_at, 5, f"answered: {_request(asked.request)}: {asked.answer}"
     for commit in ledger.commits:
         if commit.records and commit.kept_at is None:
             yield commit.began_at, 3, f"not committed: {_brief(commit.records)}"
@@ -106,7 +118,28 @@ def _lines(ledger: Ledger) -> Iterator[tuple[int, int, str]]:
     for death in ledger.deaths:
         yield death.at, 6, f"life {death.life} dies: {death.point}"
     if ledger.closed:
-        yield ledger.closed.at, 7, f"in the end: {ledger.closed.snapshot}"
+        yield ledger.closed.at, 7, f"in the end: {_state(ledger.closed)}"
+
+
+def _state(opened: Opened) -> str:
+    snapshot = opened.snapshot
+    words = [f"clock shows {opened.shown_at:%d %H:%M:%S.%f}"]
+    words += [_word(Keep(each)) for each in snapshot.progress]
+    words += [_word(Keep(each)) for each in (*snapshot.attempts, *snapshot.queues)]
+    return "; ".join(words)
+
+
+def _request(request: Request) -> str:
+    """Write a request without what is as always."""
+    if not isinstance(request, Create):
+        return repr(request)
+    always = Definition(request.job_id, "true")
+    fields = (
+        f"{name}={value!r}"
+        for name, value in asdict(request.definition).items()
+        if value != getattr(always, name)
+    )
+    return f"Create({', '.join([request.job_id, *fields])})"
 
 
 def _brief(records: tuple[Record, ...]) -> str:
@@ -116,17 +149,17 @@ def _brief(records: tuple[Record, ...]) -> str:
 def _word(record: Record) -> str:
     match record:
         case Keep(Job() as job):
-            return f"job {job.id} of {job.created_at:%H:%M:%S.%f}"
+            return f"job {job.id}"
         case Keep(Progress() as progress):
             coming = progress.next.number if progress.next else "none"
-            pending = f" pending {progress.pending}" if progress.pending else ""
+            pending = f" pending {_trigger(progress.pending)}" if progress.pending else ""
             off = " disabled" if progress.disabled else ""
             return f"progress {progress.job_id} next {coming}{off}{pending}"
         case Keep(Run() as run):
-            trigger = run.trigger
-            return f"run {run.id} by {trigger.cause} {trigger.scheduled_at:%H:%M:%S.%f} {run.outcome}"
+            return f"run {run.id} by {_trigger(run.trigger)} {run.outcome or 'starts'}"
         case Keep(Attempt() as attempt):
-            return f"attempt {attempt.run_id}/{attempt.number} {attempt.result}"
+            outcome = attempt.result or f"starts {attempt.started_at:%H:%M:%S.%f}"
+            return f"attempt {attempt.run_id}/{attempt.number} {outcome}"
         case Keep(Missed() as missed):
             return f"missed {missed.job_id} {missed.reason} {missed.count}"
         case Keep(Queue() as queue):
@@ -137,3 +170,8 @@ def _word(record: Record) -> str:
             return f"forget queue {run_id}"
         case _:
             return str(record)
+
+
+def _trigger(trigger: Trigger) -> str:
+    what = trigger.source or ("" if trigger.occurrence is None else trigger.occurrence)
+    return f"{trigger.cause} {what} of {trigger.scheduled_at:%H:%M:%S.%f}"

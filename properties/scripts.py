@@ -1,11 +1,13 @@
 """What happens to a daemon over several lives, as one value that follows from one seed."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from random import Random
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from kala_trio.core.job import Definition
 from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
@@ -62,7 +64,7 @@ class Life(Struct, frozen=True):
 
     After ``lasts`` seconds it is told to stop, or else dies there, unless it died before.
     ``orphans``: the processes of a daemon that dies live on. The wall clock is set by ``clock_set``
-    seconds while no daemon runs.
+    seconds while no daemon runs. ``commit_micros`` is how long a commit takes, at least.
     """
 
     lasts: int
@@ -71,6 +73,7 @@ class Life(Struct, frozen=True):
     asks: tuple[Ask, ...] = ()
     crash: Crash | None = None
     orphans: bool = False
+    commit_micros: int = 1
     faults: tuple[Fault, ...] = ()
     clock_steps: tuple[ClockStep, ...] = ()
     downtime: int = 0
@@ -90,6 +93,26 @@ class Script(Struct, frozen=True):
     seed: int
     behaviours: tuple[Behaviour, ...]
     lives: tuple[Life, ...]
+
+
+def smaller(script: Script) -> Iterator[Script]:
+    """Return the scripts in which one thing less happens."""
+    *lives, calm = script.lives
+    for place, life in enumerate(lives):
+        yield replace(script, lives=(*lives[:place], *lives[place + 1 :], calm))
+        for less in _less(life):
+            yield replace(script, lives=(*lives[:place], less, *lives[place + 1 :], calm))
+
+
+def _less(life: Life) -> Iterator[Life]:
+    for name in ("asks", "faults", "clock_steps"):
+        things = getattr(life, name)
+        for place in range(len(things)):
+            yield replace(life, **{name: things[:place] + things[place + 1 :]})
+    calmer = {"crash": None, "orphans": False, "downtime": 0, "clock_set": 0, "commit_micros": 1}
+    for name, value in calmer.items():
+        if getattr(life, name) != value:
+            yield replace(life, **{name: value})
 
 
 def script_of(seed: int) -> Script:
@@ -125,7 +148,8 @@ class _Author:
             asks=tuple(self._asks(lasts)),
             crash=self._crash() if random.random() < 0.6 else None,
             orphans=random.random() < 0.6,
-            faults=tuple(self._fault() for _ in range(random.choice((0, 0, 1, 2)))),
+            commit_micros=random.choice((1, 1, 20_000, 700_000)),
+            faults=tuple(self._fault() for _ in range(random.choice((0, 0, 1, 2, 3)))),
             clock_steps=tuple(
                 ClockStep(random.randint(0, lasts), random.choice((-20, -3, 7, 600)))
                 for _ in range(random.choice((0, 0, 0, 0, 1, 2)))
@@ -142,12 +166,13 @@ class _Author:
     def _fault(self) -> Fault:
         random = self._random
         kind: Literal["fail", "slow", "hang"] = random.choice(("fail", "fail", "slow", "hang"))
-        return Fault(kind, random.randint(1, 30), random.choice((1, 2, 5)), random.choice((1, 4)))
+        return Fault(kind, random.randint(1, 20), random.choice((1, 2, 5)), random.choice((1, 4)))
 
     def _asks(self, lasts: int) -> list[Ask]:
         random = self._random
         # Some come when the daemon is already stopping, or dead, in which case nobody hears them.
-        moments = sorted(random.randint(0, 10 * lasts + 30) for _ in range(random.randint(3, 14)))
+        bursts = [random.randint(0, 10 * lasts + 30) for _ in range(random.randint(1, 6))]
+        moments = sorted(random.choice(bursts) for _ in range(random.randint(3, 14)))
         requests: list[Request] = []
         while len(requests) < len(moments):
             requests += self._requests()
@@ -205,7 +230,8 @@ class _Author:
         random = self._random
         repeats = random.choice(("R", "R", "R3", "R20"))
         step = random.choice((5, 7, 10, 40))
-        start = EPOCH + timedelta(seconds=self._elapsed + random.randint(-10, 60))
+        # Full minutes and half ones, so that much is due at once.
+        start = EPOCH + timedelta(seconds=30 * (self._elapsed // 30 + random.randint(0, 3)))
         return random.choice(
             ("", f"{repeats}//PT{step}S", f"{repeats}/{start.isoformat()}/PT{step}S")
         )

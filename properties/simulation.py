@@ -9,6 +9,9 @@ second, and all schedules and pauses are whole seconds. So no two inputs ever me
 meet an occurrence, and trio's shuffling of ready tasks has nothing to decide (rule C5).
 """
 
+import logging
+import sys
+import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,9 +34,10 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
-from properties.ledger import Asked, Commit, Death, Ledger, Opened, Process, StopAsked
+from properties.checkers import broken_rules
+from properties.ledger import Asked, Commit, Death, Ledger, Opened, Process, StopAsked, trace
 from properties.memory import MemoryStore
-from properties.scripts import EPOCH, Life, Point, Script
+from properties.scripts import EPOCH, Life, Point, Script, script_of, smaller
 
 _SECOND = 1_000_000
 # Whoever waits for the end of a stopping daemon loses patience, and kills it.
@@ -134,30 +138,33 @@ class Daemon:
 
     async def live(self) -> None:
         """Serve until stopped, or dead."""
-        world, life = self._world, self._life
-        began = world.now()
-        snapshot = world.open_store(self._number)
+        snapshot = self._world.open_store(self._number)
         self._meet(snapshot)
+        try:
+            await self._serve(snapshot)
+        except* Unavailable:
+            self._die("it gave up, because the store failed")
+        except* Exception as bug:
+            self._world.ledger.bugs.append(_words(bug))
+            self._die("of a bug")
+
+    async def _serve(self, snapshot: Snapshot) -> None:
+        world, life, began = self._world, self._life, self._world.now()
         scheduler, first = Scheduler.restore(snapshot, world.clock.now())
         self._supervisor = world.supervisor(
             scheduler, clock=world.clock, commit=self.commit, runner=self
         )
-        try:
-            with self._scope:
-                async with trio.open_nursery() as nursery:
-                    for ask in life.asks:
-                        at = world.own_instant(began + ask.at * _SECOND // 10)
-                        nursery.start_soon(self._ask, at, ask.request)
-                    for step in life.clock_steps:
-                        at = world.own_instant(began + step.at * _SECOND)
-                        nursery.start_soon(self._set_clock, at, step.seconds)
-                    nursery.start_soon(
-                        self._end, world.own_instant(began + life.lasts * _SECOND)
-                    )
-                    await self._supervisor.run(first)
-                    nursery.cancel_scope.cancel()
-        except* Unavailable:
-            self._die("it gave up, because the store failed")
+        with self._scope:
+            async with trio.open_nursery() as nursery:
+                for ask in life.asks:
+                    at = world.own_instant(began + ask.at * _SECOND // 10)
+                    nursery.start_soon(self._ask, at, ask.request)
+                for step in life.clock_steps:
+                    at = world.own_instant(began + step.at * _SECOND)
+                    nursery.start_soon(self._set_clock, at, step.seconds)
+                nursery.start_soon(self._end, world.own_instant(began + life.lasts * _SECOND))
+                await self._supervisor.run(first)
+                nursery.cancel_scope.cancel()
 
     # The store
 
@@ -169,7 +176,7 @@ class Daemon:
         if records:
             self._commits += 1
             # As a thread would, it takes a while: what was answered before is heard before.
-            await sleep_until(world.own_instant(began + 1))
+            await sleep_until(world.own_instant(began + self._life.commit_micros))
             await self._suffer()
             await self._reach(Point.BEFORE_COMMIT)
             world.store.keep(records)
@@ -328,6 +335,13 @@ class Daemon:
                 process.ended_at = world.now()
 
 
+def _words(bug: BaseException) -> str:
+    if isinstance(bug, BaseExceptionGroup):
+        return "; ".join(map(_words, bug.exceptions))
+    place = traceback.extract_tb(bug.__traceback__)[-1]
+    return f"{bug!r} at {place.name}:{place.lineno}"
+
+
 async def sleep_until(instant: int) -> None:
     """Sleep until the true instant, in microseconds."""
     await trio.sleep_until(instant / _SECOND)
@@ -347,3 +361,40 @@ def play(
         return world.ledger
 
     return trio.run(world, clock=MockClock(autojump_threshold=0))
+
+
+def command_for(script: Script) -> str:
+    """Return the command that plays the script of this seed again."""
+    return f"python -m properties.simulation {script.seed}"
+
+
+def report(ledger: Ledger) -> str:
+    """Tell how to play it again, what happened, and which rules were broken."""
+    broken = broken_rules(ledger)
+    verdict = [f"broken: {name}: {found}" for name, found in broken.items()]
+    return "\n".join(
+        [command_for(ledger.script), trace(ledger), *(verdict or ["no rule was broken"])]
+    )
+
+
+def reduced(script: Script, is_bad: Callable[[Script], bool]) -> Script:
+    """Take away from a bad script all that it is bad without."""
+    for less in smaller(script):
+        if is_bad(less):
+            return reduced(less, is_bad)
+    return script
+
+
+def main(seed: int) -> None:
+    """Play a seed's script and report; where it breaks a rule, also the least of it that does."""
+    ledger = play(script_of(seed))
+    print(report(ledger))
+    if broken := broken_rules(ledger).keys():
+        least = reduced(ledger.script, lambda less: broken <= broken_rules(play(less)).keys())
+        print("\nThe least of it that breaks the same rules:", *least.lives, sep="\n")
+        print(report(play(least)))
+
+
+if __name__ == "__main__":
+    logging.disable()
+    main(int(sys.argv[1]))
