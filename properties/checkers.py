@@ -76,7 +76,8 @@ def _ancestors(story: Story, job_id: str) -> set[str]:
     found: set[str] = set()
     waiting = [job_id]
     for each in waiting:  # grows while it is walked
-        parents = story.definitions[each].parent_jobs
+        definition = story.definitions.get(each)  # no one, where the parent was never asked for
+        parents = definition.parent_jobs if definition else ()
         waiting += [parent for parent in parents if parent not in found]
         found |= set(parents)
     return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import assert_never
 
 from msgspec import Struct, field
 from msgspec.structs import asdict
@@ -124,8 +125,9 @@ def _lines(ledger: Ledger) -> Iterator[tuple[int, int, str]]:
 def _state(opened: Opened) -> str:
     snapshot = opened.snapshot
     words = [f"clock shows {opened.shown_at:%d %H:%M:%S.%f}"]
-    words += [_word(Keep(each)) for each in snapshot.progress]
-    words += [_word(Keep(each)) for each in (*snapshot.attempts, *snapshot.queues)]
+    words += map(_words_for, snapshot.progress)
+    words += map(_words_for, snapshot.attempts)
+    words += map(_words_for, snapshot.queues)
     return "; ".join(words)
 
 
@@ -148,28 +150,37 @@ def _brief(records: tuple[Record, ...]) -> str:
 
 def _word(record: Record) -> str:
     match record:
-        case Keep(Job() as job):
-            return f"job {job.id}"
-        case Keep(Progress() as progress):
-            coming = progress.next.number if progress.next else "none"
-            pending = f" pending {_trigger(progress.pending)}" if progress.pending else ""
-            off = " disabled" if progress.disabled else ""
-            return f"progress {progress.job_id} next {coming}{off}{pending}"
-        case Keep(Run() as run):
-            return f"run {run.id} by {_trigger(run.trigger)} {run.outcome or 'starts'}"
-        case Keep(Attempt() as attempt):
-            outcome = attempt.result or f"starts {attempt.started_at:%H:%M:%S.%f}"
-            return f"attempt {attempt.run_id}/{attempt.number} {outcome}"
-        case Keep(Missed() as missed):
-            return f"missed {missed.job_id} {missed.reason} {missed.count}"
-        case Keep(Queue() as queue):
-            return f"queue {queue.run_id} {queue.children} at {queue.position}"
+        case Keep(value):
+            return _words_for(value)
         case ForgetJob(job_id):
-            return f"forget {job_id}"
+            return f"forget job {job_id}"
         case ForgetQueue(run_id):
             return f"forget queue {run_id}"
         case _:
-            return str(record)
+            assert_never(record)
+
+
+def _words_for(value: Job | Progress | Run | Attempt | Missed | Queue) -> str:
+    match value:
+        case Job():
+            words = f"job {value.id}"
+        case Progress():
+            coming = value.next.number if value.next else "none"
+            pending = f" pending {_trigger(value.pending)}" if value.pending else ""
+            off = " disabled" if value.disabled else ""
+            words = f"progress {value.job_id} next {coming}{off}{pending}"
+        case Run():
+            words = f"run {value.id} by {_trigger(value.trigger)} {value.outcome or 'starts'}"
+        case Attempt():
+            outcome = value.result or f"starts {value.started_at:%H:%M:%S.%f}"
+            words = f"attempt {value.run_id}/{value.number} {outcome}"
+        case Missed():
+            words = f"missed {value.job_id} {value.reason} {value.count} {value.cause}"
+        case Queue():
+            words = f"queue {value.run_id} {value.children} at {value.position}"
+        case _:
+            assert_never(value)
+    return words
 
 
 def _trigger(trigger: Trigger) -> str:

@@ -379,9 +379,8 @@ def report(ledger: Ledger) -> str:
 
 def reduced(script: Script, is_bad: Callable[[Script], bool]) -> Script:
     """Take away from a bad script all that it is bad without."""
-    for less in smaller(script):
-        if is_bad(less):
-            return reduced(less, is_bad)
+    while less := next(filter(is_bad, smaller(script)), None):
+        script = less
     return script
 
 

@@ -4,7 +4,8 @@ A failure tells the command that plays its script again.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import msgspec
@@ -56,10 +57,20 @@ def judged(script: Script, *judges: Callable[[Story], None]) -> None:
     ledger = play(script)
     for corner in ledger.marks:
         event(corner)
-    note(report(ledger))
-    note(command_for(script))
-    for judge in (*judges, checkers.no_bug_shows):
-        judge(Story(ledger))
+    with told(ledger):
+        for judge in (*judges, checkers.no_bug_shows):
+            judge(Story(ledger))
+
+
+@contextmanager
+def told(ledger: Ledger) -> Iterator[None]:
+    """Where something fails, tell what happened and how to play it again."""
+    try:
+        yield
+    except AssertionError:
+        note(report(ledger))
+        note(command_for(ledger.script))
+        raise
 
 
 @often
@@ -100,9 +111,8 @@ def test_a_stop_starts_nothing_and_loses_nothing(script: Script) -> None:
 def test_the_same_script_gives_the_same_bytes(script: Script) -> None:
     """C5: whatever the order in which trio runs tasks that are ready at once."""
     ledger = play(script)
-    note(report(ledger))
-    note(command_for(script))
-    assert msgspec.msgpack.encode(ledger) == msgspec.msgpack.encode(play(script))
+    with told(ledger):
+        assert msgspec.msgpack.encode(ledger) == msgspec.msgpack.encode(play(script))
 
 
 @often

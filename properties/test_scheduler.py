@@ -448,6 +448,21 @@ def test_a_deleted_job_triggers_nothing_and_its_run_is_kept() -> None:
     assert world.runs["a.1"].job_name == "a"
 
 
+def test_what_a_deleted_job_misses_is_recorded_in_the_order_of_its_occurrences() -> None:
+    """L5, M3: first the pending one, then what fell due unseen."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.pass_time(20)
+    world.now += timedelta(seconds=15)
+    world.do(Delete("a"))
+    (missed,) = world.missed.values()
+    assert missed.count == 2
+    assert (missed.first, missed.last) == (
+        START + timedelta(seconds=20),
+        START + timedelta(seconds=30),
+    )
+
+
 # C
 
 

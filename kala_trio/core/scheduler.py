@@ -183,15 +183,15 @@ class Scheduler:
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
             left_behind |= dict.fromkeys(self._state.children.get(job_id, ()))
             left_behind |= dict.fromkeys(self._state.referrers.get(job_id, ()))
+            if pending := progress.pending:
+                self._miss(job, progress, span_of(pending), Reason.DELETED)
+                if pending.cause is Cause.PARENT and pending.source:
+                    served_queues.append(pending.source)
+            progress = self._state.progress[job_id]
             latest = latest_due(job, progress, now)
             if progress.next and latest:
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
                 self._miss(job, progress, span(job, progress.next, latest), reason)
-            if pending := progress.pending:
-                progress = self._state.progress[job_id]
-                self._miss(job, progress, span_of(pending), Reason.DELETED)
-                if pending.cause is Cause.PARENT and pending.source:
-                    served_queues.append(pending.source)
         for job_id in gone:
             self._state.forget_job(job_id)
         for job_id in left_behind:
