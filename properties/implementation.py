@@ -6,6 +6,7 @@
 default; ``properties.dateutil_schedules:Dateutil`` is a second one, on other people's arithmetic.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -57,9 +58,11 @@ class Fate(NamedTuple):
     k: int | None
 
 
-class Miss(NamedTuple):
-    """A record of ``count`` adjacent triggers that did not run (L5)."""
+@dataclass(frozen=True)  # a tuple has a count of its own
+class Miss:
+    """A record of ``count`` adjacent triggers of one cause that did not run (L5)."""
 
+    cause: str
     reason: str
     count: int
     first: datetime

@@ -57,9 +57,6 @@ class MemoryStore:
             key=lambda job: job.number,
         )
         progress = [self.progress[job.id] for job in jobs]
-        seen = [job.created_at for job in jobs]
-        for each in progress:
-            seen += filter(None, (each.last_attempted_run, each.last_success, each.last_error))
         runs = [run for run in self.runs.values() if run.outcome is None]
         attempts = [each for each in self.attempts.values() if each.result is None]
         return Snapshot(
@@ -68,5 +65,4 @@ class MemoryStore:
             runs=tuple(sorted(runs, key=lambda run: (run.started_at, run.id))),
             attempts=tuple(sorted(attempts, key=lambda each: (each.run_id, each.number))),
             queues=tuple(self.queues.values()),
-            latest=max(seen, default=None),
         )

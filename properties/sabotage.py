@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from random import SystemRandom
-from typing import Any
 
 import trio
 from msgspec.structs import replace
@@ -89,10 +88,9 @@ class CallsEveryEndASuccess(Supervisor):
 class ShufflesItsInbox(Supervisor):
     """Serves what arrived together in no particular order."""
 
-    def _drain(self) -> list[Any]:
-        batch = super()._drain()
-        SystemRandom().shuffle(batch)
-        return batch
+    async def _settle(self) -> None:
+        SystemRandom().shuffle(self._inbox)
+        await super()._settle()
 
 
 class LosesACommit(MemoryStore):

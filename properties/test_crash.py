@@ -3,6 +3,7 @@
 A failure tells the command that plays its script again.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -50,6 +51,14 @@ CORNERS = {
     "clock set forward while running",
     "stop",
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quiet() -> Iterator[None]:
+    """Spare the daemons' log: so many of them die here."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def judged(script: Script, *judges: Callable[[Story], None]) -> None:
