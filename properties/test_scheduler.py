@@ -132,6 +132,21 @@ def test_a_deleted_job_triggers_nothing_and_its_run_is_kept() -> None:
     assert world.runs["a.1"].job_name == "a"
 
 
+def test_what_a_deleted_job_misses_is_recorded_in_the_order_of_its_occurrences() -> None:
+    """L5, M3: first the pending one, then what fell due unseen."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.pass_time(20)
+    world.now += timedelta(seconds=15)
+    world.do(Delete("a"))
+    (missed,) = world.missed.values()
+    assert missed.count == 2
+    assert (missed.first, missed.last) == (
+        START + timedelta(seconds=20),
+        START + timedelta(seconds=30),
+    )
+
+
 # C
 
 
@@ -202,6 +217,17 @@ def test_time_does_not_go_back_over_a_restart(seconds: int) -> None:
     world.crash(-seconds)
     world.pass_time(seconds)
     assert world.started() == ["a"]
+
+
+def test_a_pending_trigger_tells_what_time_it_was_before_a_restart() -> None:
+    """C6: its S was seen, so the run that it starts does not come before it."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.pass_time(20)
+    world.crash(-8)
+    run = world.runs["a.2"]
+    assert run.trigger.scheduled_at == START + timedelta(seconds=20)
+    assert run.started_at == START + timedelta(seconds=20)
 
 
 # All of them
@@ -314,15 +340,3 @@ def test_a_busy_jobs_missed_occurrences_are_one_record_however_they_are_looked_a
     for _ in range(100):
         world.advance(0.005)
     assert world.misses("a") == [("overlap", 499)]
-
-
-def test_what_a_deleted_job_missed_is_recorded_in_order() -> None:
-    """L5, M3: its pending trigger, and what came due since, are one record."""
-    world = World()
-    world.create("a", EVERY_10_S)
-    world.pass_time(20)
-    world.now += timedelta(seconds=25)
-    world.do(Delete("a"))
-    (record,) = world.missed.values()
-    assert (record.reason, record.count, record.last_occurrence) == ("deleted", 3, 3)
-    assert (record.first, record.last) == tuple(START + timedelta(seconds=n) for n in (20, 40))
