@@ -117,17 +117,17 @@ def _why(error: Exception) -> str:
 
 async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
     clock = WallClock()
-    runner = LocalRunner(output_root(settings.db), clock)
     snapshot = journal.load()
     try:
         scheduler, first = Scheduler.restore(snapshot, clock.now())
     except Refused as error:
         raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
-    supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
     # All that was loaded lives long: the collector need not look at it again.
     gc.collect()
     gc.freeze()
     async with trio.open_nursery() as nursery:
+        runner = LocalRunner(output_root(settings.db), clock, nursery)
+        supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
         nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
         nursery.start_soon(_keep_web, listener, settings, supervisor.ask)
         await supervisor.run(first)

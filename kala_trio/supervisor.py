@@ -143,6 +143,8 @@ class Supervisor:
         batch: list[_Question | AttemptEnded | Stop] = []
         commands: list[Command] = []
         accepted: list[_Question] = []
+        # What is due comes first, and then what was asked: a request overtakes no occurrence.
+        commands += self._serve_due()
         end = trio.current_time() + _DECIDING
         while self._inbox and len(batch) < _BATCH and trio.current_time() < end:
             message = self._inbox.popleft()
@@ -158,8 +160,7 @@ class Supervisor:
                     accepted.append(message)
                 except KalaTrioError as error:
                     message.answer(error)
-        if self._scheduler.is_due(self._clock.now()):
-            commands += self._decide(Tick())
+        commands += self._serve_due()
         try:
             await self._commit([each for each in commands if not isinstance(each, Act)])
         except Unavailable as error:
@@ -169,6 +170,9 @@ class Supervisor:
         self._start(commands)
         for question in accepted:
             question.answer()
+
+    def _serve_due(self) -> list[Command]:
+        return self._decide(Tick()) if self._scheduler.is_due(self._clock.now()) else []
 
     def _decide(self, event: Event) -> list[Command]:
         return self._scheduler.handle(event, self._clock.now())

@@ -282,9 +282,9 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Note what was reached."""
         misses = [miss for each in self.model.misses.values() for miss in each]
-        self.corners.update({f"{each.trigger.cause} missed: {each.reason}" for each in misses})
-        if any(each.reason in ("disabled", "deleted") and each.trigger.source for each in misses):
-            self.corners["a waiting trigger withdrawn"] += 1
+        for each in misses:
+            kind = "occurrence" if each.trigger.cause == "occurrence" else "other trigger"
+            self.corners[f"{kind} missed: {each.reason}"] += 1
         triggers = {run_id: run.trigger for run_id, run in self.world.runs.items()}
         self.corners.update({f"run by {each.cause}" for each in triggers.values()})
         self.corners.update({f"run {run.outcome}" for run in self.world.runs.values()})
@@ -311,8 +311,7 @@ CORNERS = {
     *[f"run by {cause}" for cause in Cause],
     *[f"run {outcome}" for outcome in Outcome],
     *[f"occurrence missed: {reason}" for reason in Reason],
-    *[f"{cause} missed: {reason}" for cause in Cause for reason in ("overlap", "epsilon")],
-    "a waiting trigger withdrawn",
+    *[f"other trigger missed: {why}" for why in ("overlap", "epsilon", "disabled", "deleted")],
     "two retries",
     "a queue of two children",
     "a chain of three",

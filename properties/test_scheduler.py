@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
-from kala_trio.core.job import Cause, Definition, Lost
+from kala_trio.core.job import Cause, Definition, Exited, Lost, Stopped
 from kala_trio.core.messages import (
+    AttemptEnded,
     Create,
     Delete,
     DeleteAll,
@@ -18,6 +19,7 @@ from kala_trio.core.messages import (
     ForgetJob,
     Start,
     StartAttempt,
+    Stop,
     Tick,
 )
 from kala_trio.core.scheduler import Scheduler
@@ -279,3 +281,74 @@ def test_a_chain_of_decisions_that_is_rolled_back_is_made_again() -> None:
 def test_a_new_scheduler_has_nothing_to_do() -> None:
     """L7: no job, no wake."""
     assert Scheduler().next_wake() is None
+
+
+def test_a_request_overtakes_nothing_that_was_due_or_waiting() -> None:
+    """L2, L3: of two triggers the older S gives way; an idle job's waiting trigger goes first."""
+    busy = World()
+    busy.create("a", EVERY_10_S)
+    busy.pass_time(10)
+    busy.now += timedelta(seconds=10.5)
+    busy.do(Start("a"))
+    busy.settle()
+    pending = busy.progress["a"].pending
+    assert pending is not None
+    assert pending.cause is Cause.MANUAL
+    idle = World()
+    idle.create("a", "R0/2026-03-01T00:00:10Z/PT1S", epsilon="PT1M")
+    idle.do(Disable("a"))
+    idle.now += timedelta(seconds=15)
+    idle.do(Enable("a"))
+    idle.do(Start("a"))
+    assert idle.runs["a.1"].trigger.cause is Cause.OCCURRENCE
+    waiting = idle.progress["a"].pending
+    assert waiting is not None
+    assert waiting.cause is Cause.MANUAL
+
+
+def test_the_times_of_a_run_never_go_back_though_the_wall_clock_does() -> None:
+    """A4, C6: nor do the job's."""
+    world = World()
+    world.create("a", retries=1)
+    world.pass_time(5)
+    world.fail("a")
+    world.now -= timedelta(seconds=100)
+    world.in_progress.clear()
+    world.do(AttemptEnded("a.1", 2, world.now, world.now + timedelta(seconds=1), Exited(0)))
+    run, progress = world.runs["a.1"], world.progress["a"]
+    assert run.ended_at == progress.last_success == START + timedelta(seconds=5)
+    assert run.started_at == START
+    assert progress.last_error == progress.last_attempted_run == START + timedelta(seconds=5)
+
+
+def test_a_failure_job_that_waited_for_the_next_start_counts_from_it() -> None:
+    """D9: a run that was stopped triggers its failure job at the next start, whatever its ε."""
+    world = World()
+    world.create("alarm", LATER, epsilon="PT5M")
+    world.create("a", failure="alarm")
+    world.do(Stop())
+    world.end("a.1", Stopped())
+    world.crash(3600)
+    assert world.started() == ["a", "alarm"]
+
+
+def test_a_busy_jobs_missed_occurrences_are_one_record_however_they_are_looked_at() -> None:
+    """L5: adjacent misses of one reason are one record, whether watched or not."""
+    world = World()
+    world.create("a", "R/2026-03-01T00:00:10Z/PT0.001S")
+    world.pass_time(10)
+    for _ in range(100):
+        world.advance(0.005)
+    assert world.misses("a") == [("overlap", 499)]
+
+
+def test_what_a_deleted_job_missed_is_recorded_in_order() -> None:
+    """L5, M3: its pending trigger, and what came due since, are one record."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.pass_time(20)
+    world.now += timedelta(seconds=25)
+    world.do(Delete("a"))
+    (record,) = world.missed.values()
+    assert (record.reason, record.count, record.last_occurrence) == ("deleted", 3, 3)
+    assert (record.first, record.last) == tuple(START + timedelta(seconds=n) for n in (20, 40))

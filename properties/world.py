@@ -161,6 +161,10 @@ class World:
             yield from filter(None, (it.last_attempted_run, it.last_success, it.last_error))
             yield from (each.last for each in it.latest_missed)
             yield from [it.pending.scheduled_at] if it.pending else []
+        for run in self.runs.values():
+            yield from [run.started_at] if run.outcome is None else []
+        for attempt in self.attempts.values():
+            yield from [attempt.started_at] if attempt.result is None else []
 
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""

@@ -17,7 +17,8 @@ MODULES = {
 # the order here. A package stands for the modules in it.
 FLOORS = [
     "core.errors core.duration core.job core.schedule",
-    "core.messages core.validation core.state core.graph core.occurrences core.scheduler",
+    "core.messages core.validation core.state core.graph core.wakes core.occurrences "
+    "core.scheduler",
     "clock store.schema store.rows store.journal store.reader "
     "runner.orphans runner.output runner.process wire",
     "supervisor door",

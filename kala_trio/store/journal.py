@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +13,7 @@ import trio
 from sqlite_utils import Database
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Job
+from kala_trio.core.job import Job, Queue
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.schema import open_database, prepare
@@ -91,18 +92,31 @@ class Journal:
             case Keep(value):
                 row = rows.to_row(value)
                 execute(self._statement(type(value), row), row)
-                if isinstance(value, Job):
-                    execute("DELETE FROM edges WHERE child = ?", (value.id,))
-                    for position, parent in enumerate(value.definition.parent_jobs):
-                        execute("INSERT INTO edges VALUES (?, ?, ?)", (value.id, position, parent))
+                match value:
+                    case Job(id=job_id):
+                        execute("DELETE FROM edges WHERE child = ?", (job_id,))
+                        for position, parent in enumerate(value.definition.parent_jobs):
+                            execute(
+                                "INSERT INTO edges VALUES (?, ?, ?)", (job_id, position, parent)
+                            )
+                    case Queue(run_id=run_id) if not self._has_turns(run_id):
+                        for place in enumerate(value.children):
+                            execute("INSERT INTO turns VALUES (?, ?, ?)", (run_id, *place))
+                    case _:
+                        pass
             case ForgetJob(job_id):
                 execute("DELETE FROM jobs WHERE id = ?", (job_id,))
                 execute("DELETE FROM edges WHERE child = ?", (job_id,))
                 execute("DELETE FROM progress WHERE job_id = ?", (job_id,))
             case ForgetQueue(run_id):
                 execute("DELETE FROM queues WHERE run_id = ?", (run_id,))
+                execute("DELETE FROM turns WHERE run_id = ?", (run_id,))
             case _:
                 assert_never(record)
+
+    def _has_turns(self, run_id: str) -> bool:
+        query = "SELECT 1 FROM turns WHERE run_id = ? LIMIT 1"
+        return self._database.conn.execute(query, (run_id,)).fetchone() is not None
 
     def _statement(self, kind: type, row: dict[str, object]) -> str:
         if kind not in self._statements:
@@ -136,11 +150,10 @@ def _hold(path: Path) -> int:
 
 
 def _load(database: Database) -> Snapshot:
-    parents: dict[str, tuple[str, ...]] = {}
-    for row in database.query("SELECT child, parent FROM edges ORDER BY child, position"):
-        parents[row["child"]] = (*parents.get(row["child"], ()), row["parent"])
+    parents = _grouped(database, "SELECT child, parent FROM edges ORDER BY child, position")
+    children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
     jobs = tuple(
-        rows.to_job(row, parents.get(row["id"], ()))
+        rows.to_job(row, tuple(parents[row["id"]]))
         for row in database.query("SELECT * FROM jobs ORDER BY number")
     )
     progress = tuple(
@@ -156,5 +169,16 @@ def _load(database: Database) -> Snapshot:
         progress=progress,
         runs=tuple(rows.to_run(row) for row in runs),
         attempts=tuple(rows.to_attempt(row) for row in attempts),
-        queues=tuple(map(rows.to_queue, database.query("SELECT * FROM queues ORDER BY rowid"))),
+        queues=tuple(
+            rows.to_queue(row, tuple(children[row["run_id"]]))
+            for row in database.query("SELECT * FROM queues ORDER BY rowid")
+        ),
     )
+
+
+def _grouped(database: Database, query: str) -> dict[str, list[str]]:
+    """Collect a query's second column by its first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in database.execute(query):
+        groups[key].append(value)
+    return groups
