@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from kala_trio.core.job import (
     Attempt,
     Cause,
@@ -20,6 +22,7 @@ from kala_trio.core.job import (
     Outcome,
     Reason,
     Run,
+    Trigger,
     outcome_of,
 )
 from kala_trio.core.messages import (
@@ -184,28 +187,28 @@ def nothing_starts_after_a_stop(story: Story) -> None:
 def pending_triggers_survive(story: Story) -> None:
     """C4, D8: a trigger that was pending when the daemon ended runs, waits on, or is missed.
 
-    Missed for reasons of its own: to be pending is to have been noticed in time. The S of one that
-    asks for a failure job may be that of the next start (D9).
+    Missed for reasons of its own: to be pending is to have been noticed in time.
     """
     reasons = {Reason.OVERLAP, Reason.EPSILON, Reason.DISABLED, Reason.DELETED}
     at_last = story.pending(story.closed.snapshot)
     for opened in story.openings:
         for job_id, trigger in story.left_pending(opened.life).items():
-            moves = trigger.cause is Cause.FAILURE
-            has_run = any(
-                run.trigger == trigger or (moves and run.trigger.source == trigger.source)
-                for run in story.runs_of(job_id)
-            )
+            has_run = any(_is_same(trigger, run.trigger) for run in story.runs_of(job_id))
             is_missed = any(
                 each.cause is trigger.cause
-                and (moves or each.first <= trigger.scheduled_at)
+                and (each.first <= trigger.scheduled_at or trigger.cause is Cause.FAILURE)
                 and trigger.scheduled_at <= each.last
                 and each.reason in reasons
                 for each in story.misses(job_id)
             )
-            left = at_last.get(job_id)
-            waits = left == trigger or (moves and left and left.source == trigger.source)
+            waits = job_id in at_last and _is_same(trigger, at_last[job_id])
             assert has_run or is_missed or waits, (job_id, trigger)
+
+
+def _is_same(left: Trigger, found: Trigger) -> bool:
+    """Tell whether a trigger is the one that was left; a failure's may count from the restart."""
+    moved = replace(found, scheduled_at=left.scheduled_at)
+    return left == (moved if left.cause is Cause.FAILURE else found)
 
 
 def no_start_after_epsilon(story: Story) -> None:
