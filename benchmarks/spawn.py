@@ -41,9 +41,9 @@ async def run_attempts(count: int, command: str) -> None:
             assert ended.result == Exited(0), ended
 
     with tempfile.TemporaryDirectory() as directory:
-        runner = LocalRunner(Path(directory), WallClock())
         numbers = iter(range(count))
         async with trio.open_nursery() as nursery:
+            runner = LocalRunner(Path(directory), WallClock(), nursery)
             for _ in range(AT_A_TIME):
                 nursery.start_soon(work, runner, numbers)
 

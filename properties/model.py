@@ -7,6 +7,7 @@ commits or processes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from dataclasses import replace as replace_trigger
 from datetime import datetime
 from itertools import groupby
 
@@ -185,12 +186,12 @@ class Model:
         names = {job.name for job in gone}
         turns: list[str] = []
         for job in gone:
-            for due in self._due(job):
-                self._note(job, due, "disabled" if job.disabled else "deleted")
             if job.pending:
                 self._note(job, job.pending, "deleted")
                 if job.pending.cause == "parent" and job.pending.source:
                     turns.append(job.pending.source)
+            for due in self._due(job):
+                self._note(job, due, "disabled" if job.disabled else "deleted")
         self.jobs = [job for job in self.jobs if job.name not in names]
         for job in self.jobs:
             job.definition = _without(job.definition, names)
@@ -219,8 +220,10 @@ class Model:
         if job.pending and not job.run:
             return [(job, job.pending)]
         due = self._due(job, but_the_latest=True)
+        if due:
+            self._miss_pending(job, "overlap")
         for older in due:
-            self._note(job, older, "late")
+            self._note(job, older, "overlap" if job.run else "late")
         return [(job, job.next)] if job.next and job.next.at <= self.now else []
 
     def _due(self, job: Job, *, but_the_latest: bool = False) -> list[Trigger]:
@@ -238,6 +241,8 @@ class Model:
         """Make the latest due occurrence pending, the older ones missed: L4."""
         due = self._due(job)
         latest = due.pop() if due and not job.definition.resume_at_next_scheduled_time else None
+        if latest:
+            self._miss_pending(job, "overlap")
         for older in due:
             self._note(job, older, reason)
         if latest:
@@ -279,6 +284,8 @@ class Model:
         self.now = now
         self.stopping = False
         for job in self.jobs:
+            if job.pending and job.pending.cause == "failure" and not job.run:
+                job.pending = replace_trigger(job.pending, at=now)
             if not job.disabled:
                 self._catch_up(job, "downtime")
         self.look()

@@ -71,11 +71,11 @@ drafts = st.builds(
     disabled=st.sampled_from([False, False, False, True]),
     schedule=schedules,
     retries=st.integers(0, 2),
-    epsilon=st.sampled_from(["", "", "PT5S", "PT1M"]),
+    epsilon=st.sampled_from(["", "PT5S", "PT1M"]),
     resume_at_next_scheduled_time=st.booleans(),
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])
-kinds = st.sampled_from([Start, Start, Start, Start, Enable, Enable, Disable, Delete])
+kinds = st.sampled_from([Start, Start, Start, Enable, Disable, Disable, Delete])
 
 Request = Start | Enable | Disable | Delete
 
@@ -282,9 +282,9 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Note what was reached."""
         misses = [miss for each in self.model.misses.values() for miss in each]
-        self.corners.update({f"{each.trigger.cause} missed: {each.reason}" for each in misses})
-        if any(each.reason in ("disabled", "deleted") and each.trigger.source for each in misses):
-            self.corners["a waiting trigger withdrawn"] += 1
+        for each in misses:
+            kind = "occurrence" if each.trigger.cause == "occurrence" else "other trigger"
+            self.corners[f"{kind} missed: {each.reason}"] += 1
         triggers = {run_id: run.trigger for run_id, run in self.world.runs.items()}
         self.corners.update({f"run by {each.cause}" for each in triggers.values()})
         self.corners.update({f"run {run.outcome}" for run in self.world.runs.values()})
@@ -311,8 +311,7 @@ CORNERS = {
     *[f"run by {cause}" for cause in Cause],
     *[f"run {outcome}" for outcome in Outcome],
     *[f"occurrence missed: {reason}" for reason in Reason],
-    *[f"{cause} missed: {reason}" for cause in Cause for reason in ("overlap", "epsilon")],
-    "a waiting trigger withdrawn",
+    *[f"other trigger missed: {why}" for why in ("overlap", "epsilon", "disabled", "deleted")],
     "two retries",
     "a queue of two children",
     "a chain of three",
@@ -325,5 +324,7 @@ def test_the_scheduler_comes_to_what_the_model_says_whatever_happens() -> None:
 
     After any sequence of events, restarts, stops and failed commits the two agree.
     """
-    run_state_machine_as_test(Machine, settings=settings(max_examples=1000, stateful_step_count=50))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=1000, stateful_step_count=50, derandomize=True)
+    )
     assert Machine.corners.keys() >= CORNERS

@@ -75,6 +75,7 @@ class World:
         job_id: str,
         schedule: str = "",
         *,
+        time_zone: str = "",
         parents: tuple[str, ...] = (),
         failure: str = "",
         retries: int = 0,
@@ -88,6 +89,7 @@ class World:
             "true",
             disabled=disabled,
             schedule=schedule,
+            time_zone=time_zone,
             parent_jobs=parents,
             on_failure_job=failure,
             retries=retries,
@@ -159,6 +161,10 @@ class World:
             yield from filter(None, (it.last_attempted_run, it.last_success, it.last_error))
             yield from (each.last for each in it.latest_missed)
             yield from [it.pending.scheduled_at] if it.pending else []
+        for run in self.runs.values():
+            yield from [run.started_at] if run.outcome is None else []
+        for attempt in self.attempts.values():
+            yield from [attempt.started_at] if attempt.result is None else []
 
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""

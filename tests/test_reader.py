@@ -82,7 +82,10 @@ async def test_history_is_newest_first_with_attempts_and_outlives_the_job(
     await journal.commit([Keep(job("a", 1)), Keep(Progress("a", False)), *map(Keep, runs)])
     await journal.commit([*map(Keep, attempts), ForgetJob("a")])
     assert reader.job("a") is None
-    assert reader.history("a") == [(runs[1], tuple(attempts[2:])), (runs[0], tuple(attempts[:2]))]
+    assert reader.history("a", before=10**9, limit=1000) == [
+        (runs[1], tuple(attempts[2:])),
+        (runs[0], tuple(attempts[:2])),
+    ]
     assert reader.run("a.1") == runs[0]
     assert reader.run("a.9") is None
 

@@ -9,6 +9,13 @@ _quote = reprlib.Repr()
 _quote.maxstring = _quote.maxother = 120
 
 
+def _quoted(found: object) -> str:
+    try:
+        return _quote.repr(found)
+    except ValueError:
+        return "a number of very many digits"
+
+
 class KalaTrioError(Exception):
     """The root of every error that kala-trio raises on purpose; never raised itself."""
 
@@ -18,7 +25,7 @@ class Refused(KalaTrioError):
 
     def __init__(self, field: str, problem: str, *, found: object, example: str) -> None:
         """Quote ``found`` (shortened), tell its ``problem``, and show an ``example`` that works."""
-        super().__init__(f"{field}: {problem}, found {_quote.repr(found)}; for example {example}")
+        super().__init__(f"{field}: {problem}, found {_quoted(found)}; for example {example}")
         self.field = field
         self.problem = problem
         self.found = found

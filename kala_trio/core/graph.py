@@ -41,7 +41,7 @@ def _leads_to(state: State, origin: str, targets: set[str]) -> bool:
         if job_id in targets:
             return True
         failure_job = state.jobs[job_id].definition.on_failure_job
-        followers = {*state.children.get(job_id, ()), *([failure_job] if failure_job else [])}
+        followers = {*state.children_of(job_id), *([failure_job] if failure_job else [])}
         waiting.extend(followers - seen)
         seen |= followers
     return False
@@ -52,7 +52,7 @@ def deleted_with(state: State, job_id: str) -> list[str]:
     gone = [job_id]
     parents_left: dict[str, int] = {}
     for each in gone:  # grows while it is walked
-        for child in state.children.get(each, ()):
+        for child in state.children_of(each):
             left = parents_left.get(child, len(state.jobs[child].definition.parent_jobs)) - 1
             parents_left[child] = left
             if not left:

@@ -1,5 +1,6 @@
 """The two closed unions of the core: events go in, commands come out."""
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from msgspec import Struct
@@ -123,3 +124,17 @@ class Snapshot(Struct, frozen=True):
     runs: tuple[Run, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     queues: tuple[Queue, ...] = ()
+
+    def instants(self) -> Iterator[datetime]:
+        """Yield the instants that were past when they were recorded: the floor of rule C6."""
+        for job in self.jobs:
+            yield job.created_at
+        for each in self.progress:
+            yield from filter(None, (each.last_attempted_run, each.last_success, each.last_error))
+            yield from (missed.last for missed in each.latest_missed)
+            if each.pending:
+                yield each.pending.scheduled_at
+        for run in self.runs:
+            yield run.started_at
+        for attempt in self.attempts:
+            yield attempt.started_at

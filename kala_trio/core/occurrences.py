@@ -67,7 +67,11 @@ def first_occurrence(job: Job) -> Occurrence | None:
 def following(job: Job, occurrence: Occurrence) -> Occurrence | None:
     """Return the occurrence after this one."""
     schedule = schedule_of(job)
-    return schedule.next_after(occurrence.at) if schedule else None
+    coming = schedule.next_after(occurrence.at) if schedule else None
+    # What the zone database says of this one may have changed since its instant was noted.
+    while schedule and coming and coming.number <= occurrence.number:
+        coming = schedule.next_after(coming.at)
+    return coming
 
 
 def latest_due(job: Job, progress: Progress, now: datetime) -> Occurrence | None:
@@ -144,4 +148,5 @@ def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> boo
     if latest.last_occurrence is None or missed.first_occurrence is None or schedule is None:
         attempted = progress.last_attempted_run
         return attempted is None or attempted <= latest.last
-    return schedule.count(latest.last_occurrence + 1, missed.first_occurrence - 1) == 0
+    first, last = latest.last_occurrence + 1, missed.first_occurrence - 1
+    return first <= last + 1 and schedule.count(first, last) == 0

@@ -5,7 +5,6 @@ events at the same instants give the same commands (rule C5).
 """
 
 import heapq
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Self, assert_never
 
@@ -54,6 +53,7 @@ from kala_trio.core.occurrences import (
     with_missed,
 )
 from kala_trio.core.state import State
+from kala_trio.core.wakes import Wakes, due_at
 
 # One Tick serves this many due jobs at most; the next one follows at once. So the first of many
 # jobs due at one instant starts before the last was decided on.
@@ -73,7 +73,7 @@ class Scheduler:
         self._stopping = False
         self._now: datetime | None = None
         self._jobs_created = 0
-        self._due: list[tuple[datetime, int, str]] = []
+        self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
         self._triggered = 0
         self._acts: list[Act] = []
@@ -82,7 +82,7 @@ class Scheduler:
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
-        self._now = now = max([at, *_instants_seen(snapshot)])
+        self._now = now = max([at, *snapshot.instants()])
         for values in (
             snapshot.jobs,
             snapshot.progress,
@@ -95,11 +95,16 @@ class Scheduler:
         self._state.take_records()
         self._state.committed()
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
+            waiting = progress.pending
+            if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
+                # The stop came between a failure and its failure job, which counts from now (D9).
+                waiting = replace(waiting, scheduled_at=now)
+                self._state.keep(replace(progress, pending=waiting))
             if not progress.disabled and progress.next and progress.next.at <= now:
                 self._catch_up(job, Reason.DOWNTIME, now)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
-        self._rebuild_due()
+        self._wakes = Wakes(self._state)
         self._acts += [
             AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
         ]
@@ -118,7 +123,7 @@ class Scheduler:
             case Delete(job_id):
                 self._delete(graph.deleted_with(self._state, self._job(job_id).id), now)
             case DeleteAll():
-                self._delete(list(self._state.jobs), now)
+                self._delete(sorted(self._state.jobs, key=lambda each: self._job(each).number), now)
             case Start(job_id):
                 self._start(self._job(job_id), now)
             case Enable(job_id):
@@ -140,9 +145,7 @@ class Scheduler:
         """Return the instant at which the next Tick has something to do; None if there is none."""
         if self._stopping:
             return None
-        while self._due and not self._is_current(self._due[0]):
-            heapq.heappop(self._due)
-        return self._due[0][0] if self._due else None
+        return self._wakes.next()
 
     def is_due(self, at: datetime) -> bool:
         """Tell whether a Tick has something to do at ``at``, or at a later instant seen (C6)."""
@@ -156,7 +159,7 @@ class Scheduler:
     def rollback(self) -> None:
         """Go back to the state of the last ``committed``: nothing since then became durable."""
         for job_id in self._state.rollback():
-            self._wake_for(self._state.progress[job_id])
+            self._wakes.note(self._state.progress[job_id])
 
     # Requests
 
@@ -164,7 +167,9 @@ class Scheduler:
         try:
             return self._state.jobs[job_id]
         except KeyError:
-            raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them") from None
+            raise NotFound(
+                f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them"
+            ) from None
 
     def _create(self, event: Create, now: datetime) -> None:
         if event.job_id in self._state.jobs:
@@ -178,27 +183,24 @@ class Scheduler:
 
     def _delete(self, gone: list[str], now: datetime) -> None:
         left_behind: dict[str, None] = {}
-        served_queues: list[str] = []
+        over: list[Trigger] = []
         for job_id in gone:
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
-            left_behind |= dict.fromkeys(self._state.children.get(job_id, ()))
-            left_behind |= dict.fromkeys(self._state.referrers.get(job_id, ()))
+            left_behind |= dict.fromkeys(self._state.pointing_at(job_id))
+            if progress.pending:
+                self._miss(job, span_of(progress.pending), Reason.DELETED)
+                over.append(progress.pending)
             latest = latest_due(job, progress, now)
             if progress.next and latest:
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
-                self._miss(job, progress, span(job, progress.next, latest), reason)
-            if pending := progress.pending:
-                progress = self._state.progress[job_id]
-                self._miss(job, progress, span_of(pending), Reason.DELETED)
-                if pending.cause is Cause.PARENT and pending.source:
-                    served_queues.append(pending.source)
+                self._miss(job, span(job, progress.next, latest), reason)
         for job_id in gone:
             self._state.forget_job(job_id)
         for job_id in left_behind:
             if job_id in self._state.jobs:
                 self._cut_loose(self._state.jobs[job_id])
-        for run_id in served_queues:
-            self._next_in_queue(run_id, now)
+        for trigger in over:
+            self._turn_is_over(trigger, now)
 
     def _cut_loose(self, job: Job) -> None:
         """Take jobs that are gone off a definition (rules D5, D9)."""
@@ -239,13 +241,13 @@ class Scheduler:
         if latest is None or progress.next is None:
             return
         first = progress.next
-        progress = replace(progress, next=following(job, latest))
-        self._keep(progress)
+        self._keep(replace(progress, next=following(job, latest)))
         if job.definition.resume_at_next_scheduled_time:
-            self._miss(job, progress, span(job, first, latest), reason)
+            self._miss(job, span(job, first, latest), reason)
             return
+        self._replace_pending(job, now)
         if older := span_before(job, first, latest):
-            self._miss(job, progress, older, reason)
+            self._miss(job, older, reason)
         self._make_pending(job, Trigger(Cause.OCCURRENCE, latest.at, latest.number), now)
 
     def _serve_due(self, now: datetime) -> None:
@@ -254,16 +256,16 @@ class Scheduler:
             wake = self.next_wake()
             if wake is None or wake > now:
                 return
-            job = self._state.jobs[heapq.heappop(self._due)[2]]
+            job = self._state.jobs[self._wakes.take()]
             progress = self._state.progress[job.id]
             if progress.pending and not progress.run_id:
                 self._take_pending(progress)
             elif first := progress.next:
                 latest = latest_due(job, progress, now) or first
                 if older := span_before(job, first, latest):
-                    progress = replace(progress, next=latest)
-                    self._keep(progress)
-                    self._miss(job, progress, older, Reason.LATE)
+                    self._keep(replace(progress, next=latest))
+                    self._replace_pending(job, now)
+                    self._miss(job, older, Reason.OVERLAP if progress.run_id else Reason.LATE)
                 else:
                     self._keep(replace(progress, next=following(job, first)))
                     self._trigger(job.id, Trigger(Cause.OCCURRENCE, first.at, first.number))
@@ -284,6 +286,9 @@ class Scheduler:
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
             if progress.run_id or self._stopping:
                 self._make_pending(job, trigger, now)
+            elif progress.pending:
+                self._take_pending(progress)
+                self._trigger(job_id, trigger)
             elif in_time(job, trigger.scheduled_at, now):
                 self._start_run(job, progress, trigger, now)
             else:
@@ -292,9 +297,16 @@ class Scheduler:
     def _make_pending(self, job: Job, trigger: Trigger, now: datetime) -> None:
         """Let a busy job's trigger wait, in place of an older one, which is missed: rule L2."""
         progress = self._state.progress[job.id]
-        older = progress.pending
-        self._keep(replace(progress, pending=trigger))
-        if older:
+        if progress.pending and progress.pending.scheduled_at > trigger.scheduled_at:
+            self._miss_trigger(job, trigger, Reason.OVERLAP, now)
+            return
+        self._replace_pending(job, now)
+        self._keep(replace(self._state.progress[job.id], pending=trigger))
+
+    def _replace_pending(self, job: Job, now: datetime) -> None:
+        progress = self._state.progress[job.id]
+        if older := progress.pending:
+            self._keep(replace(progress, pending=None))
             self._miss_trigger(job, older, Reason.OVERLAP, now)
 
     def _take_pending(self, progress: Progress) -> None:
@@ -304,12 +316,11 @@ class Scheduler:
             self._trigger(progress.job_id, trigger)
 
     def _miss_trigger(self, job: Job, trigger: Trigger, reason: Reason, now: datetime) -> None:
-        self._miss(job, self._state.progress[job.id], span_of(trigger), reason)
-        if trigger.cause is Cause.PARENT and trigger.source:
-            self._next_in_queue(trigger.source, now)
+        self._miss(job, span_of(trigger), reason)
+        self._turn_is_over(trigger, now)
 
-    def _miss(self, job: Job, progress: Progress, missed: Span, reason: Reason) -> None:
-        progress = with_missed(job, progress, missed, reason)
+    def _miss(self, job: Job, missed: Span, reason: Reason) -> None:
+        progress = with_missed(job, self._state.progress[job.id], missed, reason)
         self._keep(progress)
         self._state.keep(progress.latest_missed[-1])
 
@@ -330,8 +341,9 @@ class Scheduler:
 
     def _attempt_ended(self, event: AttemptEnded, now: datetime) -> None:
         run = self._state.runs[event.run_id]
-        started_at = event.started_at
-        ended_at = max(started_at, event.ended_at)  # the wall clock may have gone back between
+        # The wall clock may have gone back since the attempt was decided on, or while it went on.
+        started_at = max(event.started_at, self._state.attempts[run.id].started_at)
+        ended_at = max(started_at, event.ended_at)
         self._state.keep(Attempt(run.id, event.number, started_at, ended_at, event.result))
         if event.number == 1:
             run = replace(run, started_at=started_at)
@@ -370,17 +382,21 @@ class Scheduler:
             if not self._stopping:
                 self._take_pending(progress)
             self._trigger_followers(job, run, outcome, now)
-        if run.trigger.cause is Cause.PARENT and run.trigger.source:
-            self._next_in_queue(run.trigger.source, now)
+        self._turn_is_over(run.trigger, now)
 
     def _trigger_followers(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> None:
         """Trigger the children after a success, else the failure job: rules D1, D3, D9."""
         if outcome is Outcome.SUCCEEDED:
-            if children := self._state.children.get(job.id):
+            if children := self._state.children_of(job.id):
                 self._state.keep(Queue(run.id, children, -1))
                 self._next_in_queue(run.id, now)
         elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
             self._trigger(heir, Trigger(Cause.FAILURE, now, source=run.id))
+
+    def _turn_is_over(self, trigger: Trigger, now: datetime) -> None:
+        """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""
+        if trigger.cause is Cause.PARENT and trigger.source:
+            self._next_in_queue(trigger.source, now)
 
     def _next_in_queue(self, run_id: str, now: datetime) -> None:
         """Give the turn to the next child that is there and enabled: rules D2, D4."""
@@ -400,43 +416,7 @@ class Scheduler:
         return [*self._state.take_records(), *acts]
 
     def _keep(self, progress: Progress) -> None:
+        before = self._state.progress.get(progress.job_id)
         self._state.keep(progress)
-        self._wake_for(progress)
-
-    def _wake_for(self, progress: Progress) -> None:
-        due = _due_at(progress)
-        if due is None:
-            return
-        heapq.heappush(self._due, (due, self._state.jobs[progress.job_id].number, progress.job_id))
-        if len(self._due) > 4 * len(self._state.jobs) + 64:
-            self._rebuild_due()
-
-    def _rebuild_due(self) -> None:
-        entries = ((_due_at(each), each.job_id) for each in self._state.progress.values())
-        jobs = self._state.jobs
-        self._due = [(due, jobs[job_id].number, job_id) for due, job_id in entries if due]
-        heapq.heapify(self._due)
-
-    def _is_current(self, entry: tuple[datetime, int, str]) -> bool:
-        progress = self._state.progress.get(entry[2])
-        return progress is not None and _due_at(progress) == entry[0]
-
-
-def _instants_seen(snapshot: Snapshot) -> Iterator[datetime]:
-    """Yield the instants on record that were past when they were recorded."""
-    for job in snapshot.jobs:
-        yield job.created_at
-    for each in snapshot.progress:
-        yield from filter(None, (each.last_attempted_run, each.last_success, each.last_error))
-        yield from (missed.last for missed in each.latest_missed)
-        if each.pending:
-            yield each.pending.scheduled_at
-
-
-def _due_at(progress: Progress) -> datetime | None:
-    """Return when a job next wants to be looked at, if no event comes before."""
-    if progress.disabled:
-        return None
-    if progress.pending and not progress.run_id:
-        return progress.pending.scheduled_at
-    return progress.next.at if progress.next else None
+        if before is None or due_at(before) != due_at(progress):
+            self._wakes.note(progress)

@@ -13,9 +13,8 @@ V = TypeVar("V")
 class State:
     """Jobs with their progress, what is in progress, and who follows whom.
 
-    ``runs`` and ``attempts`` (by run id) hold those in progress, also of deleted jobs. ``children``
-    holds a job's children in the order in which they were attached (rule D2), ``referrers`` the
-    jobs whose ``on_failure_job`` it is. Read the dicts freely; change them through the methods.
+    ``runs`` and ``attempts`` (by run id) hold those in progress, also of deleted jobs. Read the
+    dicts freely; change them through the methods.
     """
 
     def __init__(self) -> None:
@@ -25,10 +24,20 @@ class State:
         self.runs: dict[str, Run] = {}
         self.attempts: dict[str, Attempt] = {}
         self.queues: dict[str, Queue] = {}
-        self.children: dict[str, tuple[str, ...]] = {}
-        self.referrers: dict[str, tuple[str, ...]] = {}
+        # By job: those that follow it, with their numbers, after its success or after its failure.
+        self._children: dict[str, dict[str, int]] = {}
+        self._heirs: dict[str, dict[str, int]] = {}
         self._records: dict[tuple[type, Hashable], Record] = {}
         self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
+
+    def children_of(self, job_id: str) -> tuple[str, ...]:
+        """Return a job's children in the order in which they were attached (rule D2)."""
+        children = self._children.get(job_id, {})
+        return tuple(sorted(children, key=children.__getitem__))
+
+    def pointing_at(self, job_id: str) -> list[str]:
+        """Return the jobs whose definition names this one, as a parent or as the failure job."""
+        return [*self._children.get(job_id, ()), *self._heirs.get(job_id, ())]
 
     def keep(self, value: Job | Progress | Run | Attempt | Missed | Queue) -> None:
         """Take in ``value``, in place of an earlier one of the same identity, and record it."""
@@ -90,21 +99,21 @@ class State:
         return concerned & self.jobs.keys()
 
     def _link(self, old: Job | None, new: Job | None) -> None:
-        job_id = new.id if new else old.id if old else ""
+        job = new or old
+        if job is None:
+            return
         for index, before, after in (
-            (self.children, _parents(old), _parents(new)),
-            (self.referrers, _failure_job(old), _failure_job(new)),
+            (self._children, _parents(old), _parents(new)),
+            (self._heirs, _failure_job(old), _failure_job(new)),
         ):
-            for other in before:
-                if other not in after and other in index:
-                    kept = tuple(each for each in index[other] if each != job_id)
-                    self._set(index, other, kept or None)
-            for other in after:
-                if other not in before:
-                    self._set(index, other, (*index.get(other, ()), job_id))
-        if new is None:
-            self._set(self.children, job_id, None)
-            self._set(self.referrers, job_id, None)
+            for other in set(before).difference(after):
+                self._set(index[other], job.id, None)
+                if not index[other]:
+                    self._set(index, other, None)
+            for other in set(after).difference(before):
+                if other not in index:
+                    self._set(index, other, {})
+                self._set(index[other], job.id, job.number)
 
     def _set(self, table: dict[K, V], key: K, value: V | None) -> None:
         old = table.get(key)

@@ -1,16 +1,20 @@
-"""Finding processes that nobody waits for: by the run in their environment, or by their group.
+"""Finding processes that nobody waits for: by their process group, or by their environment.
 
-A process id that was noted before a crash may be missing, or mean another process by now. So each
-attempt has its run's id in its environment, all that it starts inherits it, and Linux shows it in
-``/proc``. Not found are processes whose environment this user may not read (a program that runs as
-somebody else), and those that replaced it. Where there is no ``/proc``, none is found.
+Each attempt's group is noted in a file as soon as it is there, with what keeps its number from
+meaning another group later. A daemon that dies in the instant before leaves no such note: then what
+has the run's id in its environment, which all that an attempt starts inherits, counts as the
+attempt's. All of this is Linux's ``/proc``; where there is none, nothing is found.
 """
 
 import logging
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
 
+import msgspec
 import trio
+from msgspec import Struct
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +22,44 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
+
+
+class Group(Struct, frozen=True):
+    """A process group, told apart from every other one: by its leader's start, and the boot."""
+
+    id: int
+    leader_started: str
+    boot: str
+
+    @classmethod
+    def of(cls, leader: int) -> Self:
+        """Return the group that a process leads, which is alive or a zombie."""
+        return cls(leader, _started(leader), _boot())
+
+    @classmethod
+    def noted(cls, note: Path) -> Self | None:
+        """Return the group that a note tells of; None where there is no note, or half of one."""
+        try:
+            return msgspec.json.decode(note.read_bytes(), type=cls)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+
+    def note(self, note: Path) -> None:
+        """Write this down, for whoever comes after the death of this process."""
+        note.write_bytes(msgspec.json.encode(self))
+
+    async def ended(self) -> None:
+        """Wait until no process of the group is left (rule C3)."""
+        # While one is left, the number means no other group; a leader of another start proves that
+        # none is.
+        while self.boot == _boot() and _started(self.id) in ("", self.leader_started):
+            try:
+                await group_ended(self.id)
+            except OSError as error:  # too many open files, say: it is not known that they ended
+                log.warning("cannot look for process group %d yet: %s", self.id, error)
+                await trio.sleep(_RETRY_PAUSE)
+            else:
+                return
 
 
 class Orphans:
@@ -115,9 +157,21 @@ def _is_member(pid: int, group: int) -> bool:
             return False
     except ProcessLookupError:
         return False
-    # The state is the first word after the name, which stands in parentheses and may hold any.
-    state = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[:1]
-    return state not in ([], [b"Z"], [b"X"])
+    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def _started(pid: int) -> str:
+    """Return when a process started, in ticks since the boot; empty where it is gone."""
+    return "".join(_stat(pid)[19:20])
+
+
+def _stat(pid: int) -> list[str]:
+    # The fields follow the name, which stands in parentheses and may hold any character.
+    return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode().split()
+
+
+def _boot() -> str:
+    return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
 def _process_ids() -> Iterator[int]:

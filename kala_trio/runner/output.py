@@ -119,7 +119,7 @@ def _counters(fd: int) -> tuple[int | None, int | None]:
 class Capture:
     """The one writer of a run's output; what an earlier attempt wrote is kept and added to.
 
-    The file and its directory come to be with the first byte. When the disk refuses (full, a
+    The file comes to be with the first byte. When the disk refuses (full, a
     directory that is gone), capturing ends with one line in the log, and nothing is raised: a job
     is not to fail for want of a place for its words.
     """
@@ -151,7 +151,7 @@ class Capture:
             self._fd = None
 
     def _open(self) -> int:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directories(self._path.parent)
         fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         begun, done = _counters(fd)
         self._total = min(os.fstat(fd).st_size, _LIMIT) if done is None else done
@@ -266,14 +266,21 @@ class Stream:
                 if not self._take(self._reader):
                     return
 
-    def drain(self) -> None:
-        """Capture what was written before now, without waiting for more."""
-        if self._reader is None:
-            return
+    def drain(self) -> int | None:
+        """Capture what was written before now, without waiting for more.
+
+        If processes still hold the pipe, returns its reading end, which is the caller's from now
+        on: ``discard`` keeps those processes from being held up.
+        """
+        reader = self._reader
+        if reader is None:
+            return None
         with suppress(BlockingIOError):
             for _ in range(_PIPE_CHUNKS):
-                if not self._take(self._reader):
-                    return
+                if not self._take(reader):
+                    return None
+        self._reader = None
+        return reader
 
     def _take(self, reader: int) -> bool:
         chunk = os.read(reader, _CHUNK)
@@ -287,15 +294,32 @@ class Stream:
                 self._fifo.unlink()
 
 
+async def discard(reader: int) -> None:
+    """Read from a pipe, to no end, until no process holds it any more; then close it."""
+    try:
+        while True:
+            await trio.lowlevel.wait_readable(reader)
+            with suppress(BlockingIOError):
+                if not os.read(reader, _CHUNK):
+                    return
+    finally:
+        os.close(reader)
+
+
 def _fifo_of(path: Path) -> Path:
     return path.with_name(f"{path.name}.fifo")
+
+
+def _make_directories(of_job: Path) -> None:
+    for directory in (of_job.parent, of_job):
+        directory.mkdir(mode=0o700, exist_ok=True)
 
 
 def _make_fifo(fifo: Path) -> None:
     try:
         os.mkfifo(fifo, 0o600)
     except FileNotFoundError:
-        fifo.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_directories(fifo.parent)
         os.mkfifo(fifo, 0o600)
     except FileExistsError:
         fifo.unlink()

@@ -22,8 +22,8 @@ import trio
 from kala_trio.clock import Clock
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
-from kala_trio.runner.orphans import RUN_ID_VARIABLE, Orphans, group_ended
-from kala_trio.runner.output import Stream, output_path
+from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
+from kala_trio.runner.output import Stream, discard, output_path
 
 log = logging.getLogger(__name__)
 
@@ -49,13 +49,17 @@ _EXEC_PROBLEMS = {
 class LocalRunner:
     """Runs attempts on this machine, as the user that the daemon runs as."""
 
-    def __init__(self, output: Path, clock: Clock, *, term_timeout: float = 5.0) -> None:
+    def __init__(
+        self, output: Path, clock: Clock, leftovers: trio.Nursery, *, term_timeout: float = 5.0
+    ) -> None:
         """Capture outputs under the directory ``output``, which is made when it is needed.
 
-        ``term_timeout``: how many seconds a stopped attempt has between SIGTERM and SIGKILL.
+        ``leftovers`` holds the tasks that go on reading what processes of attempts that are over
+        write. ``term_timeout``: how many seconds a stopped attempt has from SIGTERM to SIGKILL.
         """
         self._output = output
         self._clock = clock
+        self._leftovers = leftovers
         self._term_timeout = term_timeout
         self._stopping = False
         self._watches: set[trio.CancelScope] = set()
@@ -65,25 +69,29 @@ class LocalRunner:
         """Run the command to its end, and tell how it ended (rule A1); instants in UTC.
 
         The attempt is over when the process that was started has ended, even if others that it
-        started go on: what they write from then on is not read, so after 64 KiB of it their writes
-        wait. One that is to stay needs an output of its own. If cancelled, kills the process group.
+        started go on: what they write from then on is thrown away. One that is to stay needs an
+        output of its own. If cancelled, kills the process group.
         """
         started_at = self._clock.now()
         result = Stopped() if self._stopping else await self._run(act)
         return AttemptEnded(act.run.id, act.number, started_at, self._clock.now(), result)
 
     async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
-        """Wait until no process of the run is left (rule C3), capturing its output meanwhile.
+        """Wait until the attempt's group is gone (rule C3), capturing its output meanwhile.
 
         If cancelled, leaves the processes alone, and their pipe for the next daemon.
         """
-        with Stream.attach(output_path(self._output, act.run.id)) as stream:
+        path = output_path(self._output, act.run.id)
+        group = Group.noted(_note_of(path))
+        with Stream.attach(path) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
-                await self._orphans.ended(act.run.id)
+                await (group.ended() if group else self._orphans.ended(act.run.id))
                 nursery.cancel_scope.cancel()
-            stream.drain()
+            if rest := stream.drain():
+                self._leftovers.start_soon(discard, rest)
             stream.remove()
+        _note_of(path).unlink(missing_ok=True)
         attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
@@ -99,16 +107,22 @@ class LocalRunner:
             watch.cancel()
 
     async def _run(self, act: StartAttempt) -> Result:
+        path = output_path(self._output, act.run.id)
         with ExitStack() as cleanup:
             try:
                 words = shlex.split(act.definition.command)
-                stream = cleanup.enter_context(Stream.make(output_path(self._output, act.run.id)))
+                stream = cleanup.enter_context(Stream.make(path))
                 cleanup.callback(stream.remove)
                 with stream.writer() as writer:
                     child = _Child(words, _environment(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            return await self._watch(child, stream)
+            cleanup.callback(_note_of(path).unlink, missing_ok=True)
+            child.note(_note_of(path))
+            result = await self._watch(child, stream)
+            if rest := stream.drain():
+                self._leftovers.start_soon(discard, rest)
+            return result
 
     async def _watch(self, child: "_Child", stream: Stream) -> Result:
         async with child, trio.open_nursery() as nursery:
@@ -120,7 +134,6 @@ class LocalRunner:
                 await child.terminate(self._term_timeout)
                 result = Stopped()
             nursery.cancel_scope.cancel()
-        stream.drain()
         return result
 
     @contextmanager
@@ -179,6 +192,13 @@ class _Child:
         finally:
             os.close(self._pidfd)
 
+    def note(self, note: Path) -> None:
+        """Note the group, by which it is found again if this daemon dies."""
+        try:
+            Group.of(self._process.pid).note(note)
+        except OSError as error:  # a full disk, say
+            log.warning("%s cannot be written: %s", note, error)
+
     async def ended(self) -> None:
         """Wait until the process has ended, without reaping it."""
         await trio.lowlevel.wait_readable(self._pidfd)
@@ -208,6 +228,10 @@ class _Child:
             pass
         except PermissionError as error:  # every one of the group runs as somebody else by now
             log.error("process group %d cannot be stopped: %s", self._process.pid, error)
+
+
+def _note_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.group")
 
 
 def _signal_name(number: int) -> str:

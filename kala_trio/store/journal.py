@@ -3,6 +3,7 @@
 import fcntl
 import os
 import sqlite3
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,10 +13,12 @@ import trio
 from sqlite_utils import Database
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Job
+from kala_trio.core.job import Job, Queue
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.schema import open_database, prepare
+
+_NO_THREAD = "can't start new thread"  # what Python says when the system has too many
 
 
 class Journal:
@@ -34,8 +37,7 @@ class Journal:
         with ExitStack() as cleanup:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                cleanup.callback(os.close, _hold(path.with_name(f"{path.name}.lock"), path))
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                cleanup.callback(os.close, _hold(path))
                 self._database = open_database(path)
                 cleanup.callback(self._database.close)
                 prepare(self._database, path)
@@ -63,8 +65,14 @@ class Journal:
         Raises:
             Unavailable: it failed, and none of them is kept.
         """
-        if records:
+        if not records:
+            return
+        try:
             await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+        except RuntimeError as error:
+            if str(error) != _NO_THREAD:
+                raise
+            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -84,18 +92,31 @@ class Journal:
             case Keep(value):
                 row = rows.to_row(value)
                 execute(self._statement(type(value), row), row)
-                if isinstance(value, Job):
-                    execute("DELETE FROM edges WHERE child = ?", (value.id,))
-                    for position, parent in enumerate(value.definition.parent_jobs):
-                        execute("INSERT INTO edges VALUES (?, ?, ?)", (value.id, position, parent))
+                match value:
+                    case Job(id=job_id):
+                        execute("DELETE FROM edges WHERE child = ?", (job_id,))
+                        for position, parent in enumerate(value.definition.parent_jobs):
+                            execute(
+                                "INSERT INTO edges VALUES (?, ?, ?)", (job_id, position, parent)
+                            )
+                    case Queue(run_id=run_id) if not self._has_turns(run_id):
+                        for place in enumerate(value.children):
+                            execute("INSERT INTO turns VALUES (?, ?, ?)", (run_id, *place))
+                    case _:
+                        pass
             case ForgetJob(job_id):
                 execute("DELETE FROM jobs WHERE id = ?", (job_id,))
                 execute("DELETE FROM edges WHERE child = ?", (job_id,))
                 execute("DELETE FROM progress WHERE job_id = ?", (job_id,))
             case ForgetQueue(run_id):
                 execute("DELETE FROM queues WHERE run_id = ?", (run_id,))
+                execute("DELETE FROM turns WHERE run_id = ?", (run_id,))
             case _:
                 assert_never(record)
+
+    def _has_turns(self, run_id: str) -> bool:
+        query = "SELECT 1 FROM turns WHERE run_id = ? LIMIT 1"
+        return self._database.conn.execute(query, (run_id,)).fetchone() is not None
 
     def _statement(self, kind: type, row: dict[str, object]) -> str:
         if kind not in self._statements:
@@ -110,29 +131,29 @@ class Journal:
         return self._statements[kind]
 
 
-def _hold(lock: Path, database: Path) -> int:
-    """Take the lock that one daemon at most can have; it goes with the process that holds it."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _hold(path: Path) -> int:
+    """Open the file, making it if it is not there, and lock it against every other daemon.
+
+    The lock is the file's own, by whatever name it is opened, and goes with the process. It is not
+    one of SQLite's, which end when any descriptor of the file is closed: this one is closed last.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise CannotStart(
-            f"database: {database} is held by another kala-trio (process {holder}); "
-            "stop that one, or give a path of its own, for example --db ~/kala.db"
+            f"database: {path} is held by another kala-trio; stop that one (fuser {path} shows its "
+            "process), or give a path of its own, for example --db ~/kala.db"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
 def _load(database: Database) -> Snapshot:
-    parents: dict[str, tuple[str, ...]] = {}
-    for row in database.query("SELECT child, parent FROM edges ORDER BY child, position"):
-        parents[row["child"]] = (*parents.get(row["child"], ()), row["parent"])
+    parents = _grouped(database, "SELECT child, parent FROM edges ORDER BY child, position")
+    children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
     jobs = tuple(
-        rows.to_job(row, parents.get(row["id"], ()))
+        rows.to_job(row, tuple(parents[row["id"]]))
         for row in database.query("SELECT * FROM jobs ORDER BY number")
     )
     progress = tuple(
@@ -148,5 +169,16 @@ def _load(database: Database) -> Snapshot:
         progress=progress,
         runs=tuple(rows.to_run(row) for row in runs),
         attempts=tuple(rows.to_attempt(row) for row in attempts),
-        queues=tuple(map(rows.to_queue, database.query("SELECT * FROM queues ORDER BY rowid"))),
+        queues=tuple(
+            rows.to_queue(row, tuple(children[row["run_id"]]))
+            for row in database.query("SELECT * FROM queues ORDER BY rowid")
+        ),
     )
+
+
+def _grouped(database: Database, query: str) -> dict[str, list[str]]:
+    """Collect a query's second column by its first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in database.execute(query):
+        groups[key].append(value)
+    return groups

@@ -70,17 +70,25 @@ class Reader:
             query = "SELECT * FROM runs WHERE job_id = ? AND outcome NOT NULL ORDER BY number"
             return [rows.to_run(row) for row in _rows(database, query, job_id)]
 
-    def history(self, job_id: str) -> list[tuple[Run, tuple[Attempt, ...]]]:
-        """Return all runs with their attempts, newest first; of deleted jobs too (rule M3)."""
+    def history(
+        self, job_id: str, *, before: int, limit: int
+    ) -> list[tuple[Run, tuple[Attempt, ...]]]:
+        """Return ``limit`` runs with their attempts, those with a number below ``before``.
+
+        Newest first; of deleted jobs too (rule M3).
+        """
         with self._database() as database:
-            query = "SELECT * FROM runs WHERE job_id = ? ORDER BY number DESC"
-            runs = [rows.to_run(row) for row in _rows(database, query, job_id)]
             query = (
-                "SELECT attempts.* FROM attempts JOIN runs ON run_id = id "
-                "WHERE job_id = ? ORDER BY runs.number, attempts.number"
+                "SELECT * FROM runs WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
+            )
+            runs = [rows.to_run(row) for row in _rows(database, query, job_id, before, limit)]
+            first, last = (runs[-1].number, runs[0].number) if runs else (0, -1)
+            query = (
+                "SELECT attempts.* FROM runs JOIN attempts ON run_id = id "
+                "WHERE job_id = ? AND runs.number BETWEEN ? AND ? ORDER BY attempts.number"
             )
             attempts: dict[str, list[Attempt]] = defaultdict(list)
-            for row in _rows(database, query, job_id):
+            for row in _rows(database, query, job_id, first, last):
                 attempts[row["run_id"]].append(rows.to_attempt(row))
             return [(run, tuple(attempts[run.id])) for run in runs]
 
@@ -133,7 +141,7 @@ class Reader:
             raise Unavailable(f"database: {self._path} cannot be read: {error}") from error
 
 
-def _rows(database: Database, query: str, *parameters: str) -> Iterable[rows.Row]:
+def _rows(database: Database, query: str, *parameters: str | int) -> Iterable[rows.Row]:
     return database.query(query, parameters)
 
 

@@ -40,7 +40,10 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def to_row(value: Value) -> dict[str, Any]:
-    """Return the columns of ``value``; a job's parents are rows of their own, in ``edges``."""
+    """Return the columns of ``value``.
+
+    A job's parents are rows of their own, in ``edges``, and a queue's children in ``turns``.
+    """
     match value:
         case Job():
             row = msgspec.structs.asdict(value.definition)
@@ -66,7 +69,7 @@ def to_row(value: Value) -> dict[str, Any]:
         case Missed():
             return _instants_in(msgspec.structs.asdict(value), "first", "last")
         case Queue():
-            return msgspec.structs.asdict(value) | {"children": _to_json(value.children)}
+            return {"run_id": value.run_id, "position": value.position}
         case _:
             assert_never(value)
 
@@ -151,9 +154,9 @@ def to_missed(row: Row) -> Missed:
     )
 
 
-def to_queue(row: Row) -> Queue:
+def to_queue(row: Row, children: tuple[str, ...]) -> Queue:
     """Return the queue of a row of ``queues``."""
-    return Queue(row["run_id"], _NAMES.decode(row["children"]), row["position"])
+    return Queue(row["run_id"], children, row["position"])
 
 
 def optional_instant(microseconds: int | None) -> datetime | None:
@@ -182,5 +185,4 @@ def _to_json(value: object) -> str:
 
 _TRIGGER = msgspec.json.Decoder(Trigger)
 _MISSES = msgspec.json.Decoder(tuple[Missed, ...])
-_NAMES = msgspec.json.Decoder(tuple[str, ...])
 _RESULT: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)

@@ -142,7 +142,10 @@ def _first_version(database: Database) -> None:
         "last_occurrence": int,
     }
     _create(database, "missed", missed, ("job_id", "number"), {"last_occurrence"})
-    _create(database, "queues", {"run_id": str, "children": str, "position": int}, "run_id")
+    _create(database, "queues", {"run_id": str, "position": int}, "run_id")
+    # Apart from the position, which moves on with each of them.
+    turns = {"run_id": str, "position": int, "child": str}
+    _create(database, "turns", turns, ("run_id", "position"))
 
 
 def _create(

@@ -1,0 +1,239 @@
+"""Real processes: what an attempt captures, when it is over, and what it leaves behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import trio
+import trio.testing
+from msgspec.structs import replace
+
+from kala_trio.clock import WallClock
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Definition,
+    Exited,
+    Lost,
+    NotStarted,
+    Run,
+    Signalled,
+    Stopped,
+    Trigger,
+)
+from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
+from kala_trio.runner.orphans import Group
+from kala_trio.runner.output import HEAD, TAIL, output_path, read_output
+from kala_trio.runner.process import LocalRunner
+from tests.daemon import PATIENCE, eventually, fifo
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def run_of(number: int = 1) -> Run:
+    return Run(f"job.{number}", "job", "a", number, Trigger(Cause.MANUAL, NOW), NOW)
+
+
+def act(command: str, number: int = 1, attempt: int = 1) -> StartAttempt:
+    return StartAttempt(run_of(number), attempt, Definition("a", command))
+
+
+async def run(root: Path, command: str, number: int = 1) -> AttemptEnded:
+    """Run a command to its end."""
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as leftovers:
+            ended = await LocalRunner(root, WallClock(), leftovers).run_attempt(
+                act(command, number)
+            )
+            leftovers.cancel_scope.cancel()
+    return ended
+
+
+def text(root: Path, number: int = 1) -> bytes:
+    """Return what a run has written, which must be all of it."""
+    output = read_output(output_path(root, f"job.{number}"))
+    assert output.omitted == 0
+    return output.head + output.tail
+
+
+async def test_results_are_what_became_of_the_process(tmp_path: Path) -> None:
+    """A1."""
+    assert (await run(tmp_path, "true")).result == Exited(0)
+    assert (await run(tmp_path, "sh -c 'exit 7'", 2)).result == Exited(7)
+    assert (await run(tmp_path, "sh -c 'kill -9 $$'", 3)).result == Signalled("SIGKILL")
+    result = (await run(tmp_path, "/no/such/program", 4)).result
+    assert isinstance(result, NotStarted)
+    assert "'/no/such/program' does not exist" in result.reason
+
+
+async def test_both_streams_are_captured_in_the_order_of_writing(tmp_path: Path) -> None:
+    await run(tmp_path, "sh -c 'echo one; echo two >&2; echo three'")
+    assert text(tmp_path) == b"one\ntwo\nthree\n"
+
+
+async def test_output_is_bounded_to_the_byte(tmp_path: Path) -> None:
+    total = 3_000_000
+    await run(tmp_path, f"sh -c 'seq -w 1 1000000 | head -c {total}'")
+    whole = b"".join(b"%07d\n" % n for n in range(1, total // 8 + 1))[:total]
+    output = read_output(output_path(tmp_path, "job.1"))
+    assert output.head == whole[:HEAD]
+    assert output.tail == whole[-TAIL:]
+    assert output.omitted == total - HEAD - TAIL
+    assert os.stat(output_path(tmp_path, "job.1")).st_size <= HEAD + TAIL + 16
+
+
+async def test_output_is_readable_while_the_run_goes_on(tmp_path: Path) -> None:
+    gate = fifo(tmp_path)
+    async with trio.open_nursery() as nursery:
+        runner = LocalRunner(tmp_path, WallClock(), nursery)
+        nursery.start_soon(runner.run_attempt, act(f"sh -c 'echo begun; cat {gate}'"))
+        await trio.to_thread.run_sync(lambda: eventually(lambda: text(tmp_path) == b"begun\n"))
+        await trio.to_thread.run_sync(gate.write_text, "ended\n")
+    assert text(tmp_path) == b"begun\nended\n"
+
+
+async def test_a_run_is_over_with_its_process_and_what_that_left_is_not_held_up(
+    tmp_path: Path,
+) -> None:
+    """More than a pipe holds is written by a grandchild afterwards, and nobody waits."""
+    start, done = fifo(tmp_path, "start"), fifo(tmp_path, "done")
+    later = f"cat {start}; head -c 300000 /dev/zero; echo done > {done}"
+    async with trio.open_nursery() as leftovers:
+        runner = LocalRunner(tmp_path, WallClock(), leftovers)
+        with trio.fail_after(PATIENCE):
+            ended = await runner.run_attempt(act(f"sh -c '({later}) & echo over'"))
+            assert ended.result == Exited(0)
+            assert text(tmp_path) == b"over\n"
+            await trio.to_thread.run_sync(start.write_text, "go on")
+            assert await trio.to_thread.run_sync(done.read_text) == "done\n"
+
+
+async def test_a_stop_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_path: Path) -> None:
+    """C4."""
+    pids = fifo(tmp_path)
+    command = f"sh -c \"trap '' TERM; sleep 1000 & echo $$ $! > {pids}; wait; wait\""
+    found: list[int] = []
+    async with trio.open_nursery() as nursery:
+        runner = LocalRunner(tmp_path, WallClock(), nursery, term_timeout=0.1)
+
+        async def attempt() -> None:
+            ended = await runner.run_attempt(act(command))
+            assert ended.result == Stopped()
+
+        nursery.start_soon(attempt)
+        found += map(int, (await trio.to_thread.run_sync(pids.read_text)).split())
+        runner.stop()
+    assert len(found) == 2
+    await trio.to_thread.run_sync(lambda: eventually(lambda: not any(map(is_running, found))))
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there, and more than a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+@contextmanager
+def abandoned(root: Path, command: str) -> Iterator[int]:
+    """Start an attempt in a daemon that is then killed; yield the attempt's process group."""
+    script = "import sys, trio, tests.test_runner as it; trio.run(it.start, *sys.argv[1:])"
+    words = [sys.executable, "-c", script, os.fspath(root), command]
+    root_of_all = Path(__file__).parent.parent
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=root_of_all) as daemon:
+        assert daemon.stdout
+        group = int(daemon.stdout.readline())
+        daemon.kill()
+    try:
+        yield group
+    finally:
+        if is_running(group):
+            os.killpg(group, signal.SIGKILL)
+
+
+async def start(root: str, command: str) -> None:
+    """Start an attempt, tell its process group, and wait to be killed."""
+    async with trio.open_nursery() as nursery:
+        runner = LocalRunner(Path(root), WallClock(), nursery)
+        nursery.start_soon(runner.run_attempt, act(command))
+        while (group := Group.noted(Path(root, "job", "1.group"))) is None:
+            await trio.lowlevel.checkpoint()
+        print(group.id, flush=True)
+        await trio.sleep_forever()
+
+
+async def await_orphan(root: Path) -> AttemptEnded:
+    async with trio.open_nursery() as leftovers:
+        runner = LocalRunner(root, WallClock(), leftovers)
+        ended = await runner.await_orphan(AwaitOrphan(run_of(), Attempt("job.1", 1, NOW)))
+        leftovers.cancel_scope.cancel()
+    return ended
+
+
+async def test_an_orphan_is_awaited_though_it_has_dropped_its_environment(tmp_path: Path) -> None:
+    """C3: while its process group is alive the run is not over, and then it is lost."""
+    with abandoned(tmp_path, "env -i sleep 1000") as group:
+        ended: list[AttemptEnded] = []
+        async with trio.open_nursery() as nursery:
+
+            async def await_it() -> None:
+                ended.append(await await_orphan(tmp_path))
+
+            nursery.start_soon(await_it)
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            assert not ended
+            os.kill(group, signal.SIGKILL)
+        assert ended[0].result == Lost()
+    assert [path.name for path in (tmp_path / "job").iterdir()] == []
+
+
+async def test_a_note_of_a_group_whose_number_means_another_now_holds_nothing_up(
+    tmp_path: Path,
+) -> None:
+    """C3: after a reboot, or when the number came round."""
+    (tmp_path / "job").mkdir()
+    with other_group() as it:
+        for other in (replace(it, boot="another"), replace(it, leader_started="1")):
+            other.note(tmp_path / "job" / "1.group")
+            with trio.fail_after(PATIENCE):
+                assert (await await_orphan(tmp_path)).result == Lost()
+
+
+@contextmanager
+def other_group() -> Iterator[Group]:
+    """Lend a process group that is alive and has nothing to do with any run."""
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as leader:
+        yield Group.of(leader.pid)
+        leader.kill()
+
+
+def children() -> set[str]:
+    """Return the ids of this process's children, zombies among them."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {pid for each in lists for pid in each.read_text().split()}
+
+
+async def test_nothing_is_left_of_a_thousand_runs_but_their_outputs(tmp_path: Path) -> None:
+    """No descriptor, no zombie, no pipe, no note."""
+
+    async def many(first: int, count: int) -> None:
+        async with trio.open_nursery() as nursery:
+            runner = LocalRunner(tmp_path, WallClock(), nursery)
+            for number in range(first, first + count):
+                nursery.start_soon(runner.run_attempt, act("echo hello", number))
+
+    await many(0, 8)
+    before = children()
+    descriptors = len(os.listdir("/proc/self/fd"))
+    for batch in range(20):
+        await many(100 + 50 * batch, 50)
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert children() == before
+    assert {path.suffix for path in (tmp_path / "job").iterdir()} == {""}
