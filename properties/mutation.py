@@ -40,7 +40,7 @@ MODULES = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init
 
 # About files, sockets or the web, not about the core; and the state machine, which has its turn
 # last, with fewer sequences than it asks for itself.
-_ELSEWHERE = {"test_api", "test_store", "test_machine"}
+_ELSEWHERE = {"test_api", "test_crash", "test_store", "test_machine"}
 _SEQUENCES = 200
 _MEMORY = 4 * 1024**3
 _OPTIONS = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]
