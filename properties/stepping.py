@@ -1,4 +1,4 @@
-"""The slow, obvious truth about schedules: a schedule as it is written, and its occurrences one by one.
+"""The slow, obvious truth about schedules: what is written, and the occurrences one by one.
 
 Nothing of kala-trio is used here. A ``Spec`` is what a text says; ``Stepped`` counts k = 0, 1, 2, …
 and looks at a calendar and at the zone's clock each time, by rules S1 to S7.
@@ -22,7 +22,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Moment:
-    """A date and time of day as a clock shows it, with its offset and the name of its zone if given."""
+    """What a clock shows, with its offset and the name of its zone where they are given."""
 
     wall: datetime
     offset: timedelta | None = None

@@ -186,7 +186,14 @@ def moments(draw: st.DrawFn) -> Moment:
 
 # --- Schedules
 
-repetitions = st.none() | st.just(0) | st.integers(0, 40) | st.sampled_from([10**20, 10**30 - 1])
+repetitions = (
+    st.none()
+    | st.none()
+    | st.just(0)
+    | st.integers(0, 40)
+    | st.integers(40, 80)
+    | st.sampled_from([10**20, 10**30 - 1])
+)
 
 
 @st.composite
@@ -232,26 +239,46 @@ def anchored(draw: st.DrawFn) -> tuple[Spec, int]:
     """Draw a schedule whose start is at an odd place, with an offset or without, and 0 or 1."""
     zone = draw(odd_zone_names)
     wall = draw(places_in(zone))
-    start = draw(
-        st.sampled_from(
-            [Moment(wall, None, zone)]
-            + [moment_at(instant, zone) for instant in showings(wall, ZoneInfo(zone))]
-        )
-    )
+    found = showings(wall, ZoneInfo(zone))
+    meant = [moment_at(instant, zone) for instant in found + found[1:]]
+    start = draw(st.sampled_from([Moment(wall, None, zone), *meant]))
     return Spec(start, draw(steps), repeats=draw(repetitions)), draw(st.integers(0, 1))
 
 
+@st.composite
+def dated(draw: st.DrawFn) -> tuple[Spec, int]:
+    """Draw a schedule of months or years from the end of a month or near that of time, and a k."""
+    start = Moment(
+        draw(month_ends | leap_days | last_years | last_years), zone=draw(st.just("") | zone_names)
+    )
+    interval = draw(
+        st.sampled_from(
+            [
+                Interval(months=1),
+                Interval(months=5),
+                Interval(months=12),
+                Interval(years=1),
+                Interval(years=4),
+                Interval(months=1, days=1),
+            ]
+        )
+    )
+    return Spec(start, interval, repeats=draw(repetitions)), draw(
+        st.integers(0, 3) | st.integers(0, 60)
+    )
+
+
 numbers = (
-    st.integers(0, 60) | st.integers(0, 60) | st.integers(0, 3_000_000) | st.integers(0, 10**40)
+    st.integers(0, 60)
+    | st.integers(0, 60)
+    | st.integers(0, 3_000_000)
+    | st.integers(10**20, 10**40)
 )
 
-# A schedule and the number of one of its occurrences, that often exists.
-questions = (
-    aimed() | anchored() | st.tuples(specs(steps), st.integers(0, 60)) | st.tuples(specs(), numbers)
-)
-
-# The same, where a count from k = 0 gets there soon.
-near_questions = aimed() | anchored() | st.tuples(specs(), st.integers(0, 40))
+# A schedule and the number of one of its occurrences, that often exists; where it is near, a count
+# from k = 0 gets there soon.
+near_questions = aimed() | anchored() | dated() | st.tuples(specs(steps), st.integers(0, 60))
+questions = near_questions | st.tuples(specs(), numbers)
 
 schedule_texts = specs().filter(lambda spec: not spec.time_zone).map(Spec.text)
 

@@ -13,11 +13,11 @@ from properties.strategies import questions
 
 @cache
 def reached() -> Counter[str]:
-    """Count the corners of the same thousand questions each time."""
+    """Count the corners of the same 1,500 questions each time."""
     counts: Counter[str] = Counter()
 
     @seed(1)
-    @settings(max_examples=1000, database=None, phases=[Phase.generate], derandomize=False)
+    @settings(max_examples=1500, database=None, phases=[Phase.generate])
     @given(questions)
     def ask(question: tuple[Spec, int]) -> None:
         counts.update(corners_of(*question))

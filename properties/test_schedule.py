@@ -187,7 +187,7 @@ def test_a_skipped_date_counts_toward_n(
 def test_a_day_is_as_long_as_its_zone_makes_it(
     implementation: Implementation, question: tuple[Spec, int]
 ) -> None:
-    """S5: from one P1D to the next it is 24 hours, less what the clock was set forward meanwhile."""
+    """S5: from one P1D to the next it is 24 hours, less what clocks were set forward."""
     spec, k = question
     assert spec.start
     days = parsed(implementation, Spec(spec.start, Interval(days=1)))
