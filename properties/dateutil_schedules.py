@@ -15,7 +15,27 @@ from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 
 from properties.implementation import Fate, Point, Recurrence, Refusal, Scheduling, Story
 
-KNOWN_FAILURES: dict[str, str] = {}
+_HOURS = "isodate makes 24 hours a day"
+_SKIPPED = "a date that its zone skipped has an instant"
+
+KNOWN_FAILURES = {
+    "test_a_day_is_as_long_as_its_zone_makes_it": _HOURS,
+    "test_a_day_is_no_number_of_hours": _HOURS,
+    "test_a_skipped_date_counts_toward_n": _SKIPPED,
+    "test_an_end_gives_the_elapsed_time_since_the_start": _HOURS,
+    "test_an_end_without_a_zone_is_in_that_of_the_start": _HOURS,
+    "test_an_occurrence_is_where_counting_finds_it": _HOURS,
+    "test_an_offset_that_the_zone_does_not_have_is_refused": "the instant is kept, the wall lost",
+    "test_each_part_of_an_interval_has_its_worth": "the text says how it was written",
+    "test_exact_time_is_multiplied": _HOURS,
+    "test_occurrences_are_those_of_the_vectors": _SKIPPED,
+    "test_only_skipped_dates_have_no_occurrence": _SKIPPED,
+    "test_refusals_name_the_part_of_the_vectors": "much that is no schedule is read as one",
+    "test_the_searches_find_what_a_scan_finds": _SKIPPED,
+    "test_the_searches_invert_the_occurrence": _SKIPPED,
+    "test_to_scale_is_to_multiply_each_component": _HOURS,
+    "test_ways_of_writing_a_schedule_have_one_text": "the text says how it was written",
+}
 
 
 @dataclass
@@ -39,9 +59,10 @@ class DateutilRecurrence:
             moved: datetime = self.start
             if months or days:
                 moved = moved.replace(fold=0) + relativedelta(months=months, days=k * days)
-            return moved.astimezone(UTC) + k * exact
+            at: datetime = moved.astimezone(UTC) + k * exact
         except (OverflowError, ValueError):
             return None
+        return at
 
     def next_after(self, t: datetime) -> Point | None:
         """Search for the first occurrence later than ``t``, as if none were missing."""

@@ -6,6 +6,7 @@
 default; ``properties.dateutil_schedules:Dateutil`` is a second one, on other people's arithmetic.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
@@ -57,7 +58,8 @@ class Fate(NamedTuple):
     k: int | None
 
 
-class Miss(NamedTuple):
+@dataclass(frozen=True)
+class Miss:
     """A record of ``count`` adjacent triggers that did not run (L5)."""
 
     reason: str

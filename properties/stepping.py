@@ -86,7 +86,8 @@ class Interval:
             return whole
         unit = 3600 if self.minutes is None and self.seconds is None else 60
         unit = 10**6 * (1 if self.seconds is not None else unit)
-        return whole + int(self.fraction) * unit // 10 ** len(self.fraction)
+        finer: int = int(self.fraction) * unit // 10 ** len(self.fraction)
+        return whole + finer
 
     def is_empty(self) -> bool:
         """Tell whether it is no time at all, which rule S3 refuses."""

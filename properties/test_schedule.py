@@ -156,6 +156,8 @@ def test_the_anchors_own_offset_decides_for_the_first_occurrence_alone(
 
 
 @given(questions)
+@example((every(Interval(days=1), datetime(2011, 12, 29, 12), "Pacific/Apia"), 1))
+@example((every(Interval(seconds=1), datetime(2011, 12, 30, 12), "Pacific/Apia"), 1))
 def test_only_skipped_dates_have_no_occurrence(
     implementation: Implementation, question: tuple[Spec, int]
 ) -> None:

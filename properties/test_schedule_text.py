@@ -307,6 +307,6 @@ def test_ways_of_writing_a_schedule_have_one_text(
         ways += [replace(spec, start=replace(start, zone=""), time_zone=zone)]
     if spec.interval:
         months, days = spec.interval.all_months(), spec.interval.all_days()
-        parts = {"years": 0, "months": months, "weeks": None, "days": days}
-        ways += [replace(spec, interval=replace(spec.interval, **parts))]
+        interval = replace(spec.interval, years=0, months=months, weeks=None, days=days)
+        ways += [replace(spec, interval=interval)]
     assert len({parsed(implementation, way).text() for way in ways}) == 1

@@ -1,4 +1,4 @@
-"""The golden vectors are what counting finds, and the implementation under test agrees with them."""
+"""The golden vectors are what counting finds, and the implementation under test agrees."""
 
 import json
 from datetime import datetime, timedelta

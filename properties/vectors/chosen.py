@@ -64,7 +64,7 @@ def _on_the_calendar() -> Iterator[Chosen]:
         for interval in intervals:
             why = "months end where they end, and each is counted from the start"
             yield Chosen(why, Spec(Moment(datetime(*start, 18)), interval))
-    start = Moment(datetime(2026, 10, 24, 2, 30), None, "Europe/Berlin")
+    berlin = Moment(datetime(2026, 10, 24, 2, 30), None, "Europe/Berlin")
     for interval, why in [
         (Interval(days=1, hours=24), "the days first, and then the hours elapse"),
         (Interval(hours=24), "24 hours are no day"),
@@ -75,7 +75,7 @@ def _on_the_calendar() -> Iterator[Chosen]:
         (Interval(seconds=1, fraction="9999999"), "a fraction, cut and not rounded"),
         (Interval(months=1, seconds=0, fraction="000001"), "a month and a microsecond"),
     ]:
-        yield Chosen(why, Spec(start, interval), FEW)
+        yield Chosen(why, Spec(berlin, interval), FEW)
     for hours in (-23, -5, 0, 5, 14):
         there = Moment(datetime(2026, 3, 28, 12), timedelta(hours=hours, minutes=30))
         yield Chosen("an offset stays for ever", Spec(there, DAILY))
