@@ -1,5 +1,6 @@
 """The wiring: settings, store, scheduler, runner, signals, and the web process next door."""
 
+import errno
 import gc
 import logging
 import os
@@ -18,12 +19,12 @@ import trio
 
 from kala_trio import __version__
 from kala_trio.clock import WallClock
-from kala_trio.core.errors import CannotStart
+from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
 from kala_trio.core.messages import Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
 from kala_trio.runner.output import output_root
-from kala_trio.runner.process import LocalRunner
+from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
@@ -51,6 +52,7 @@ def run(settings: Settings) -> None:
         Unavailable: the store failed at the start, or when the last outcomes were to be recorded.
     """
     _raise_descriptor_limit()
+    _forget_the_parent()
     with (
         closing(Journal(settings.db)) as journal,
         _listen(settings.host, settings.port) as listener,
@@ -58,7 +60,29 @@ def run(settings: Settings) -> None:
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
-        trio.run(_serve, settings, journal, listener)
+        try:
+            trio.run(_serve, settings, journal, listener)
+        except BaseExceptionGroup as group:
+            expected, bugs = group.split(KalaTrioError)
+            if bugs or not expected:
+                raise
+            raise _first(expected) from group
+
+
+def _first(group: BaseExceptionGroup[KalaTrioError]) -> KalaTrioError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _forget_the_parent() -> None:
+    """Drop what a daemon that runs as a job, or under a careless parent, inherited.
+
+    A run's variables would make the daemon itself an orphan of that run, and where SIGCHLD is
+    ignored the system throws exit codes away.
+    """
+    for name in VARIABLES:
+        os.environ.pop(name, None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _raise_descriptor_limit() -> None:
@@ -84,7 +108,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _is_taken(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == 98  # EADDRINUSE
+    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
 
 
 def _why(error: Exception) -> str:
@@ -94,7 +118,11 @@ def _why(error: Exception) -> str:
 async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
     clock = WallClock()
     runner = LocalRunner(output_root(settings.db), clock)
-    scheduler, first = Scheduler.restore(journal.load(), clock.now())
+    snapshot = journal.load()
+    try:
+        scheduler, first = Scheduler.restore(snapshot, clock.now())
+    except Refused as error:
+        raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
     supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
     # All that was loaded lives long: the collector need not look at it again.
     gc.collect()
@@ -108,8 +136,9 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
 
 async def _stop_on_signal(supervisor: Supervisor, runner: LocalRunner, grace: float) -> None:
     """Drain on the first signal; after the grace period, or on a second one, end the attempts."""
-    # What was ignored from the start (nohup) stays ignored.
-    heeded = [each for each in _STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    # What was ignored from the start (nohup) stays ignored, save the one that is meant for daemons.
+    ignored = {each for each in _STOP_SIGNALS if signal.getsignal(each) is signal.SIG_IGN}
+    heeded = [each for each in _STOP_SIGNALS if each is signal.SIGTERM or each not in ignored]
     with trio.open_signal_receiver(*heeded) as received:
         number = await anext(received)
         log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
@@ -127,17 +156,25 @@ async def _keep_web(
     pause = 0.0
     while True:
         began = trio.current_time()
-        await _run_web(listener, settings, ask)
+        try:
+            how = await _run_web(listener, settings, ask)
+        except (
+            OSError
+        ) as error:  # too many processes or open files, say, or Python is being upgraded
+            how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
-        log.error("the web process ended; starting it again in %g s", pause)
+        log.error("the web process %s; starting it again in %g s", how, pause)
         await trio.sleep(pause)
         pause = min(_WEB_LONGEST_PAUSE, 2 * pause or 0.1)
 
 
 async def _run_web(
     listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
-) -> None:
-    """Serve one web process until it ends; when cancelled, let it answer its last requests."""
+) -> str:
+    """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
+
+    Raises OSError where it can't be started.
+    """
     ours, theirs = trio.socket.socketpair()
     with theirs:
         process = await trio.lowlevel.open_process(
@@ -156,6 +193,7 @@ async def _run_web(
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+    return f"ended with status {process.returncode}"
 
 
 def _web_command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:

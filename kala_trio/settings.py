@@ -72,6 +72,8 @@ def _read_file(path: str | Path) -> dict[str, Any]:
         problem = f"cannot be read ({error.strerror})"
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         problem = f"is not TOML ({error})"
+    except RecursionError:
+        problem = "is nested too deeply"
     raise Refused("config", problem, found=os.fspath(path), example="a file that says: port = 8001")
 
 
@@ -99,7 +101,7 @@ def _port(name: str, value: object) -> int:
 def _path(name: str, value: object) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise Refused(name, "must be the path of a file", found=value, example='"~/kala.db"')
-    return Path(value).expanduser().absolute()
+    return Path(value).expanduser().resolve()
 
 
 def _flag(name: str, value: object) -> bool:
@@ -118,7 +120,9 @@ def _flag(name: str, value: object) -> bool:
 
 
 def _grace(name: str, value: object) -> float:
-    duration = Duration.parse(_text(name, value), field=name)
+    if not isinstance(value, str):
+        raise Refused(name, "must be a duration", found=value, example='"PT10S"')
+    duration = Duration.parse(value, field=name)
     if duration.months or duration.days:
         problem = "must be of hours, minutes and seconds"
         raise Refused(name, problem, found=value, example='"PT10S"')

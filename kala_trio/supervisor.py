@@ -30,8 +30,10 @@ from kala_trio.core.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
 
-# One batch is one transaction. A longer one would keep what is due waiting for its end.
+# One batch is one transaction. A longer one would keep what is due waiting for its end: one of more
+# messages, or of messages that took longer, in seconds, to decide on.
 _BATCH = 64
+_DECIDING = 0.005
 # No sleep is longer, so that a step of the wall clock is noticed soon.
 _SLICE = 1.0
 # A store that failed, a full disk say, is tried again this often.
@@ -118,7 +120,7 @@ class Supervisor:
             self._start(first)
             while self._inbox or self._in_progress or not self._stopping:
                 await self._something_to_do()
-                await self._settle(self._drain())
+                await self._settle()
             # Another daemon will wait for them: they belong to no attempt of this one.
             self._orphans.cancel_scope.cancel()
 
@@ -136,14 +138,15 @@ class Supervisor:
             with trio.move_on_after(_seconds_until(self._scheduler.next_wake(), now)):
                 await self._arrived.wait()
 
-    def _drain(self) -> list[_Question | AttemptEnded | Stop]:
-        return [self._inbox.popleft() for _ in range(min(_BATCH, len(self._inbox)))]
-
-    async def _settle(self, batch: Sequence[_Question | AttemptEnded | Stop]) -> None:
+    async def _settle(self) -> None:
         """Decide on a batch, and on what is due; make it durable; only then act and answer."""
+        batch: list[_Question | AttemptEnded | Stop] = []
         commands: list[Command] = []
         accepted: list[_Question] = []
-        for message in batch:
+        end = trio.current_time() + _DECIDING
+        while self._inbox and len(batch) < _BATCH and trio.current_time() < end:
+            message = self._inbox.popleft()
+            batch.append(message)
             if not isinstance(message, _Question):
                 self._stopping = self._stopping or isinstance(message, Stop)
                 commands += self._decide(message)
@@ -200,7 +203,7 @@ class Supervisor:
                     pass
 
     async def _run_attempt(self, act: StartAttempt) -> None:
-        log.info("run %s attempt %d: starts %s", act.run.id, act.number, act.definition.command)
+        log.info("run %s attempt %d: starts %.200r", act.run.id, act.number, act.definition.command)
         ended = await self._runner.run_attempt(act)
         reason = reason_of(ended.result) or "succeeded"
         log.info("run %s attempt %d: %s", act.run.id, act.number, reason)

@@ -3,15 +3,21 @@
 No profile has deadlines, because no rule is about how fast a machine is.
 """
 
-import importlib
 import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
-from properties.implementation import Implementation
+from properties import judged
 
-KALA = "properties.kala:Kala"
+# The files whose properties know nothing but properties/implementation.py.
+JUDGING = {
+    "test_occurrences",
+    "test_oracles",
+    "test_schedule",
+    "test_schedule_text",
+    "test_vectors",
+}
 
 settings.register_profile("dev", deadline=None, max_examples=100)
 settings.register_profile("ci", deadline=None, max_examples=500, derandomize=True)
@@ -35,27 +41,24 @@ settings.load_profile("dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let the command line name another implementation."""
+    """Let the command line say what is judged."""
     parser.addoption(
         "--implementation",
-        default=KALA,
         metavar="MODULE:FACTORY",
-        help="the scheduler that the S and L properties judge (default: %(default)s)",
+        default=judged.DEFAULT,
+        help="what the S and L properties judge",
     )
 
 
-@pytest.fixture(scope="session")
-def implementation(request: pytest.FixtureRequest) -> Implementation:
-    """Make what is judged."""
-    module, _, factory = request.config.getoption("--implementation").partition(":")
-    made: Implementation = getattr(importlib.import_module(module), factory)()
-    return made
+def pytest_configure(config: pytest.Config) -> None:
+    """Have it at hand before the first property runs."""
+    judged.choose(config.getoption("--implementation"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what judges kala-trio alone, where another implementation is named."""
-    if config.getoption("--implementation") == KALA:
+    """Leave out what is about kala-trio alone, where another implementation is named."""
+    if config.getoption("--implementation") == judged.DEFAULT:
         return
-    judging = [item for item in items if "implementation" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=[item for item in items if item not in judging])
-    items[:] = judging
+    left_out = [item for item in items if item.path.stem not in JUDGING]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.path.stem in JUDGING]

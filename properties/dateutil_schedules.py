@@ -222,6 +222,8 @@ class Dateutil:
                 duration = isodate.Duration(years=10_000)
             except (ValueError, TypeError, ArithmeticError) as error:
                 raise Refusal("interval") from error
+            if duration.tdelta <= timedelta() and not (duration.years or duration.months):
+                raise Refusal("interval")
             return DateutilRecurrence(anchor, name, duration, repeats)
         end, _ = _date_time(rest, name, "end")
         elapsed = end.astimezone(UTC) - anchor.astimezone(UTC)

@@ -58,10 +58,11 @@ class Fate(NamedTuple):
     k: int | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True)  # a tuple has a count of its own
 class Miss:
-    """A record of ``count`` adjacent triggers that did not run (L5)."""
+    """A record of ``count`` adjacent triggers of one cause that did not run (L5)."""
 
+    cause: str
     reason: str
     count: int
     first: datetime

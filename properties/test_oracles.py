@@ -9,8 +9,7 @@ from dateutil.relativedelta import relativedelta  # type: ignore[import-untyped]
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from properties.implementation import Implementation
-from properties.judging import parsed, stepped
+from properties.asking import parsed, stepped
 from properties.stepping import MICROSECOND, Interval, Moment, Spec
 from properties.strategies import (
     LAST,
@@ -35,14 +34,12 @@ NOON = datetime(2000, 1, 1, 12)
 @given(month_ends | ordinary_walls, calendar_intervals | calendar_steps, numbers)
 @example(datetime(2026, 7, 31), Interval(months=1), 2)  # September 30
 @example(datetime(2024, 2, 29), Interval(months=12), 4)  # February 29 again
-def test_relativedelta_agrees_on_the_calendar(
-    implementation: Implementation, wall: datetime, interval: Interval, k: int
-) -> None:
+def test_relativedelta_agrees_on_the_calendar(wall: datetime, interval: Interval, k: int) -> None:
     """S4: dateutil moves by k months, to the month's end at most, and then by days.
 
     It is given k times the parts: to add them k times gives August 31, September 30, October 30.
     """
-    at = parsed(implementation, Spec(Moment(wall), interval)).occurrence(k)
+    at = parsed(Spec(Moment(wall), interval)).occurrence(k)
     moved = wall
     try:
         moved += relativedelta(months=k * interval.all_months())
@@ -70,7 +67,7 @@ def test_relativedelta_agrees_on_the_calendar(
     st.integers(1, 30),
 )
 def test_rrule_agrees_but_for_the_ends_of_months(
-    implementation: Implementation, wall: datetime, rule: tuple[int, int, Interval], n: int
+    wall: datetime, rule: tuple[int, int, Interval], n: int
 ) -> None:
     """S4, S6: the instants of an RFC 5545 rule are the occurrences whose day was not clamped.
 
@@ -79,7 +76,7 @@ def test_rrule_agrees_but_for_the_ends_of_months(
     """
     wall = wall.replace(microsecond=0)
     frequency, every, interval = rule
-    schedule = parsed(implementation, Spec(Moment(wall), interval))
+    schedule = parsed(Spec(Moment(wall), interval))
     ours = [at for k in range(n) if (at := schedule.occurrence(k))]
     unclamped = [at for at in ours if at.day == wall.day or not interval.all_months()]
     theirs = rrule.rrule(frequency, dtstart=wall, interval=every, count=n)
@@ -87,7 +84,7 @@ def test_rrule_agrees_but_for_the_ends_of_months(
 
 
 @given(aimed())
-def test_dateutils_zones_agree(implementation: Implementation, question: tuple[Spec, int]) -> None:
+def test_dateutils_zones_agree(question: tuple[Spec, int]) -> None:
     """S5: dateutil's reader of zone files and its resolve_imaginary find the same instant.
 
     It reads the years 1901 to 2037 of them, and gives an instant to a date that was skipped.
@@ -97,7 +94,7 @@ def test_dateutils_zones_agree(implementation: Implementation, question: tuple[S
     assume(1902 < expected.wall_of(k).year < 2037 and not expected.passes_over(k))
     zone = tz.gettz(spec.zone_name())
     wall = tz.resolve_imaginary(expected.wall_of(k).replace(tzinfo=zone))
-    assert parsed(implementation, spec).occurrence(k) == wall.astimezone(UTC)
+    assert parsed(spec).occurrence(k) == wall.astimezone(UTC)
 
 
 # --- isodate
@@ -105,14 +102,12 @@ def test_dateutils_zones_agree(implementation: Implementation, question: tuple[S
 
 @given(intervals | steps, st.sampled_from([1, 7, 100]))
 @example(Interval(months=10**28), 1)  # more digits than isodate's Decimal adds exactly
-def test_isodate_agrees_on_intervals(
-    implementation: Implementation, interval: Interval, k: int
-) -> None:
+def test_isodate_agrees_on_intervals(interval: Interval, k: int) -> None:
     """S3: k times isodate's duration, its months and then its rest, is where the occurrence is.
 
     It rounds a fraction where rule S3 cuts, hence k microseconds.
     """
-    at = parsed(implementation, Spec(Moment(NOON), interval)).occurrence(k)
+    at = parsed(Spec(Moment(NOON), interval)).occurrence(k)
     try:
         theirs = isodate.parse_duration(interval.text(), as_timedelta_if_possible=False)
         months = 12 * int(theirs.years) + int(theirs.months)
@@ -126,21 +121,21 @@ def test_isodate_agrees_on_intervals(
 
 @given(ordinary_walls, offsets, st.booleans(), st.text("0123456789", max_size=20))
 def test_isodate_agrees_on_starts(
-    implementation: Implementation, wall: datetime, offset: timedelta, basic: bool, digits: str
+    wall: datetime, offset: timedelta, basic: bool, digits: str
 ) -> None:
     """S2: extended and basic format, offsets and any number of digits are the instant it reads."""
     text = Moment(wall.replace(microsecond=0), offset, basic=basic).text()
     if digits:
         length = 15 if basic else 19
         text = f"{text[:length]},{digits}{text[length:]}"
-    assert parsed(implementation, text).occurrence(0) == isodate.parse_datetime(text)
+    assert parsed(text).occurrence(0) == isodate.parse_datetime(text)
 
 
 # --- whenever
 
 
 @given(aimed() | st.tuples(specs(steps), st.integers(0, 60)))
-def test_whenever_agrees(implementation: Implementation, question: tuple[Spec, int]) -> None:
+def test_whenever_agrees(question: tuple[Spec, int]) -> None:
     """S4, S5: to add k times the parts to a time in a zone is its own calendar and zone arithmetic.
 
     It counts nanoseconds, and gives an instant to a date that was skipped. Offsets with seconds
@@ -156,4 +151,4 @@ def test_whenever_agrees(implementation: Implementation, question: tuple[Spec, i
     )
     there = moved.assume_tz(spec.zone_name(), disambiguation="compatible")
     theirs = there.to_instant().add(microseconds=k * interval.microseconds())
-    assert parsed(implementation, spec).occurrence(k) == theirs.to_stdlib()
+    assert parsed(spec).occurrence(k) == theirs.to_stdlib()

@@ -6,9 +6,9 @@ from itertools import pairwise, takewhile
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from properties.asking import assert_answers, existing, parsed, stepped
 from properties.corners import note_corners
-from properties.implementation import Implementation, Point
-from properties.judging import assert_answers, existing, parsed, stepped
+from properties.implementation import Point
 from properties.stepping import (
     HOUR,
     MICROSECOND,
@@ -62,19 +62,15 @@ def every(interval: Interval, wall: datetime, zone: str = "", *, n: int | None =
 @example((every(Interval(days=1), datetime(2011, 12, 29, 12), "Pacific/Apia"), 1))
 @example((every(Interval(seconds=1), datetime(2011, 12, 30, 12), "Pacific/Apia"), 1))
 @example((every(Interval(days=1), datetime(9999, 12, 29, 22), NEW_YORK), 2))
-def test_an_occurrence_is_where_counting_finds_it(
-    implementation: Implementation, question: tuple[Spec, int]
-) -> None:
+def test_an_occurrence_is_where_counting_finds_it(question: tuple[Spec, int]) -> None:
     """S4, S5, S7: k times the calendar part, read in the zone, and then k times the exact part."""
     spec, k = question
     note_corners(spec, k)
-    assert parsed(implementation, spec).occurrence(k) == stepped(spec).occurrence(k)
+    assert parsed(spec).occurrence(k) == stepped(spec).occurrence(k)
 
 
 @given(moments(), intervals, numbers)
-def test_to_scale_is_to_multiply_each_component(
-    implementation: Implementation, start: Moment, interval: Interval, k: int
-) -> None:
+def test_to_scale_is_to_multiply_each_component(start: Moment, interval: Interval, k: int) -> None:
     """S4: S(k) of an interval is S(1) of the interval whose components are k times as large."""
     k = min(k, 10**10)
     parts = (interval.all_months(), interval.all_days(), interval.microseconds())
@@ -82,19 +78,17 @@ def test_to_scale_is_to_multiply_each_component(
     months, days, microseconds = (k * part for part in parts)
     seconds, fraction = divmod(microseconds, 10**6)
     scaled = Interval(None, months, None, days, None, None, seconds, f"{fraction:06}")
-    one = parsed(implementation, Spec(start, interval))
-    other = parsed(implementation, Spec(start, scaled))
+    one = parsed(Spec(start, interval))
+    other = parsed(Spec(start, scaled))
     assert one.occurrence(k) == other.occurrence(1)
 
 
 @given(moments(), exact_intervals, numbers)
-def test_exact_time_is_multiplied(
-    implementation: Implementation, start: Moment, interval: Interval, k: int
-) -> None:
+def test_exact_time_is_multiplied(start: Moment, interval: Interval, k: int) -> None:
     """S4, S5: with hours, minutes and seconds alone, S(k) is k times their sum after the anchor."""
     spec = Spec(start, interval)
     anchor = stepped(spec).anchor
-    at = parsed(implementation, spec).occurrence(k)
+    at = parsed(spec).occurrence(k)
     elapsed = k * interval.microseconds()
     if elapsed > (LAST - anchor) // MICROSECOND:
         assert at is None
@@ -104,11 +98,11 @@ def test_exact_time_is_multiplied(
 
 @given(ordinary_walls, offsets, calendar_intervals | calendar_steps, numbers)
 def test_an_offset_without_a_zone_stays(
-    implementation: Implementation, wall: datetime, offset: timedelta, interval: Interval, k: int
+    wall: datetime, offset: timedelta, interval: Interval, k: int
 ) -> None:
     """S4: a start with an offset and no zone keeps that offset for ever."""
     spec = Spec(Moment(wall, offset), interval)
-    at = parsed(implementation, spec).occurrence(k)
+    at = parsed(spec).occurrence(k)
     assume(at is not None)
     assert at == minus(stepped(spec).wall_of(k), offset)
 
@@ -117,16 +111,14 @@ def test_an_offset_without_a_zone_stays(
 
 
 @given(aimed() | st.tuples(specs(calendar_steps), st.integers(1, 60)))
-def test_the_wall_clock_stays_except_in_gaps(
-    implementation: Implementation, question: tuple[Spec, int]
-) -> None:
+def test_the_wall_clock_stays_except_in_gaps(question: tuple[Spec, int]) -> None:
     """S5: the clock shows the time asked for, the first time it does; in a gap, moved forward.
 
     It moves by the gap's length, which is how much the offset grows there.
     """
     spec, k = question
     assume(k > 0 and spec.interval is not None)
-    at = parsed(implementation, spec).occurrence(k)
+    at = parsed(spec).occurrence(k)
     assume(at is not None)
     assert at is not None
     wall, zone = stepped(spec).wall_of(k), spec.zone()
@@ -140,17 +132,17 @@ def test_the_wall_clock_stays_except_in_gaps(
 
 @given(odd_zone_names, st.data(), calendar_steps)
 def test_the_anchors_own_offset_decides_for_the_first_occurrence_alone(
-    implementation: Implementation, zone: str, data: st.DataObject, interval: Interval
+    zone: str, data: st.DataObject, interval: Interval
 ) -> None:
     """S5: of two equal times the first counts, unless the offset says otherwise for k = 0."""
     plain = every(interval, data.draw(walls_in(zone)), zone)
     assert plain.start
     wall = plain.start.wall
     assume(not is_skipped(wall.date(), plain.zone()))
-    later = parsed(implementation, plain).occurrence(1)
+    later = parsed(plain).occurrence(1)
     for instant in showings(wall, plain.zone()):
         offset = offset_at(instant, plain.zone())
-        schedule = parsed(implementation, Spec(Moment(wall, offset, zone), interval))
+        schedule = parsed(Spec(Moment(wall, offset, zone), interval))
         assert schedule.occurrence(0) == instant
         assert schedule.occurrence(1) == later
 
@@ -158,12 +150,10 @@ def test_the_anchors_own_offset_decides_for_the_first_occurrence_alone(
 @given(questions)
 @example((every(Interval(days=1), datetime(2011, 12, 29, 12), "Pacific/Apia"), 1))
 @example((every(Interval(seconds=1), datetime(2011, 12, 30, 12), "Pacific/Apia"), 1))
-def test_only_skipped_dates_have_no_occurrence(
-    implementation: Implementation, question: tuple[Spec, int]
-) -> None:
+def test_only_skipped_dates_have_no_occurrence(question: tuple[Spec, int]) -> None:
     """S5: before the end, one is left out just where the zone's clock never shows its date."""
     spec, k = question
-    at = parsed(implementation, spec).occurrence(k)
+    at = parsed(spec).occurrence(k)
     expected = stepped(spec)
     if at is None and expected.has(k):
         assert is_skipped(expected.wall_of(k).date(), spec.zone())
@@ -172,12 +162,10 @@ def test_only_skipped_dates_have_no_occurrence(
 
 
 @given(st.integers(0, 9), st.integers(0, 23), st.sampled_from(["", "Pacific/Apia"]))
-def test_a_skipped_date_counts_toward_n(
-    implementation: Implementation, n: int, hour: int, zone: str
-) -> None:
+def test_a_skipped_date_counts_toward_n(n: int, hour: int, zone: str) -> None:
     """S1, S5: Rn ends n intervals after its start, whether or not a date on the way was skipped."""
     spec = every(Interval(days=1), datetime(2011, 12, 25, hour), zone, n=n)
-    found = existing(parsed(implementation, spec), range(20))
+    found = existing(parsed(spec), range(20))
     skipped = zone != "" and n >= 5
     assert len(found) == n + 1 - skipped
     assert not skipped or 5 not in {point.k for point in found}
@@ -186,14 +174,12 @@ def test_a_skipped_date_counts_toward_n(
 @given(aimed())
 @example((every(Interval(days=1), datetime(2026, 3, 28, 12), BERLIN), 1))  # 23 hours
 @example((every(Interval(days=1), datetime(2026, 10, 24, 12), BERLIN), 1))  # 25 hours
-def test_a_day_is_as_long_as_its_zone_makes_it(
-    implementation: Implementation, question: tuple[Spec, int]
-) -> None:
+def test_a_day_is_as_long_as_its_zone_makes_it(question: tuple[Spec, int]) -> None:
     """S5: from one P1D to the next it is 24 hours, less what clocks were set forward."""
     spec, k = question
     assert spec.start
-    days = parsed(implementation, Spec(spec.start, Interval(days=1)))
-    hours = parsed(implementation, Spec(spec.start, Interval(hours=24)))
+    days = parsed(Spec(spec.start, Interval(days=1)))
+    hours = parsed(Spec(spec.start, Interval(hours=24)))
     one, other = (days.occurrence(each) for each in (k, k + 1))
     assume(one is not None and other is not None)
     assert one is not None
@@ -209,19 +195,17 @@ def test_a_day_is_as_long_as_its_zone_makes_it(
 
 
 @given(specs(steps) | specs(), numbers)
-def test_occurrences_come_in_order(implementation: Implementation, spec: Spec, first: int) -> None:
+def test_occurrences_come_in_order(spec: Spec, first: int) -> None:
     """S6: S is strictly increasing over the occurrences that exist."""
-    found = existing(parsed(implementation, spec), range(first, first + 20))
+    found = existing(parsed(spec), range(first, first + 20))
     assert all(one.at < other.at for one, other in pairwise(found))
 
 
 @given(questions)
-def test_the_searches_invert_the_occurrence(
-    implementation: Implementation, question: tuple[Spec, int]
-) -> None:
+def test_the_searches_invert_the_occurrence(question: tuple[Spec, int]) -> None:
     """S6: last_at(S(k)) is k, and so is the next after the microsecond before S(k)."""
     spec, k = question
-    schedule = parsed(implementation, spec)
+    schedule = parsed(spec)
     at = schedule.occurrence(k)
     assume(at is not None and at > FIRST)
     assert at is not None
@@ -231,9 +215,7 @@ def test_the_searches_invert_the_occurrence(
 
 @given(near_questions, st.timedeltas(-3 * DAY, 3 * DAY) | st.just(timedelta()))
 @example((every(Interval(days=1), datetime(2011, 12, 28, 12), "Pacific/Apia"), 1), DAY)
-def test_the_searches_find_what_a_scan_finds(
-    implementation: Implementation, question: tuple[Spec, int], beside: timedelta
-) -> None:
+def test_the_searches_find_what_a_scan_finds(question: tuple[Spec, int], beside: timedelta) -> None:
     """S6: next_after(t) is the least S(k) > t and last_at(t) the greatest S(k) ≤ t."""
     spec, k = question
     expected = stepped(spec)
@@ -243,15 +225,15 @@ def test_the_searches_find_what_a_scan_finds(
     step = expected.occurrence(k + 1)
     if step is not None:  # else the scan goes on for too long
         beside = min(beside, 3 * (step - at))
-    schedule = parsed(implementation, spec)
+    schedule = parsed(spec)
     assert schedule.next_after(at + beside) == expected.next_after(at + beside)
     assert schedule.last_at(at + beside) == expected.last_at(at + beside)
 
 
 @given(specs(steps) | specs(), instants)
-def test_the_searches_meet(implementation: Implementation, spec: Spec, t: datetime) -> None:
+def test_the_searches_meet(spec: Spec, t: datetime) -> None:
     """S6: no occurrence that exists lies between last_at(t) and next_after(t)."""
-    schedule = parsed(implementation, spec)
+    schedule = parsed(spec)
     before, after = schedule.last_at(t), schedule.next_after(t)
     assert before is None or before.at == schedule.occurrence(before.k)
     assert after is None or after.at == schedule.occurrence(after.k)
@@ -269,19 +251,17 @@ def test_the_searches_meet(implementation: Implementation, spec: Spec, t: dateti
 @example(every(Interval(seconds=0, fraction="4"), datetime(9999, 12, 31, 23, 59, 59)), LAST, 2)
 @example(every(Interval(seconds=0, fraction="000001"), datetime(1, 1, 1)), LAST, 10**17)
 @example(every(Interval(hours=1), datetime(9999, 12, 31, 12), "Pacific/Apia"), LAST, 12)
-def test_no_schedule_raises_or_leaves_the_years_1_to_9999(
-    implementation: Implementation, spec: Spec, t: datetime, k: int
-) -> None:
+def test_no_schedule_raises_or_leaves_the_years_1_to_9999(spec: Spec, t: datetime, k: int) -> None:
     """S7: every question has an answer at every instant, and none is past year 9999."""
-    schedule = parsed(implementation, spec)
+    schedule = parsed(spec)
     assert_answers(schedule, t, k)
     assert schedule.next_after(LAST) is None
 
 
 @given(specs())
-def test_the_last_occurrence_is_the_last(implementation: Implementation, spec: Spec) -> None:
+def test_the_last_occurrence_is_the_last(spec: Spec) -> None:
     """S7: what last_at(the end of time) finds is followed by nothing."""
-    schedule = parsed(implementation, spec)
+    schedule = parsed(spec)
     last = schedule.last_at(LAST)
     if last is not None:
         assert schedule.next_after(last.at) is None
@@ -289,11 +269,9 @@ def test_the_last_occurrence_is_the_last(implementation: Implementation, spec: S
 
 
 @given(st.datetimes(datetime(9999, 12, 1), datetime(9999, 12, 29)), calendar_steps | steps)
-def test_the_year_9999_is_counted_to_its_end(
-    implementation: Implementation, wall: datetime, interval: Interval
-) -> None:
+def test_the_year_9999_is_counted_to_its_end(wall: datetime, interval: Interval) -> None:
     """S7: the last occurrence is the last that counting finds before the end of the year 9999."""
     spec = every(interval, wall)
     points = list(takewhile(lambda point: point.at.year < 10_000, stepped(spec).points()))
-    assert parsed(implementation, spec).last_at(LAST) == points[-1]
-    assert parsed(implementation, spec).last_at(datetime(9999, 1, 1, tzinfo=UTC)) is None
+    assert parsed(spec).last_at(LAST) == points[-1]
+    assert parsed(spec).last_at(datetime(9999, 1, 1, tzinfo=UTC)) is None

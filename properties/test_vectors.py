@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from properties.implementation import Implementation, Point, Refusal
+from properties.implementation import Point, Refusal
+from properties.judged import implementation
 from properties.vectors import FILES, HERE, instant, written
 
 MICROSECOND = timedelta(microseconds=1)
@@ -24,12 +25,12 @@ def test_the_files_are_what_the_count_finds(name: str) -> None:
     assert (HERE / name).read_text("utf-8") == written(FILES[name]())
 
 
-def test_occurrences_are_those_of_the_vectors(implementation: Implementation) -> None:
+def test_occurrences_are_those_of_the_vectors() -> None:
     """S1 to S7: S(k) is what the vector says; and the searches find it there (S6)."""
     wrong = []
     for vector in vectors_of("occurrences.json"):
         accepted_at = datetime.fromisoformat(vector["accepted_at"])
-        schedule = implementation.parse(vector["schedule"], vector["time_zone"], accepted_at)
+        schedule = implementation().parse(vector["schedule"], vector["time_zone"], accepted_at)
         for k, expected in vector["occurrences"]:
             at = schedule.occurrence(k)
             if instant(at) != expected:
@@ -41,13 +42,13 @@ def test_occurrences_are_those_of_the_vectors(implementation: Implementation) ->
     assert wrong == []
 
 
-def test_refusals_name_the_part_of_the_vectors(implementation: Implementation) -> None:
+def test_refusals_name_the_part_of_the_vectors() -> None:
     """S1 to S3: the text is refused, for the part that the vector names."""
     wrong = []
     for vector in vectors_of("refusals.json"):
         accepted_at = datetime.fromisoformat("2026-05-01T12:00:00Z")
         try:
-            implementation.parse(vector["schedule"], vector["time_zone"], accepted_at)
+            implementation().parse(vector["schedule"], vector["time_zone"], accepted_at)
         except Refusal as refusal:
             if refusal.part != vector["part"]:
                 wrong.append((vector, refusal.part))

@@ -1,6 +1,7 @@
 """What surrounds a scheduler, played by dicts: the store, and attempts that end when told to."""
 
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from kala_trio.core.job import (
@@ -43,7 +44,9 @@ class World:
     """A scheduler, and all that it has decided so far.
 
     ``now`` is its wall clock. ``in_progress`` holds the attempts that were started and have not
-    ended, by run id; ``starts`` counts how often each attempt was started.
+    ended, by run id; ``starts`` counts how often each attempt was started; ``first`` is the
+    number of a job's first occurrence whose fate counts; ``cut_off`` names the runs that the last
+    crash found in progress.
     """
 
     def __init__(self, now: datetime = START) -> None:
@@ -58,6 +61,7 @@ class World:
         self.in_progress: dict[str, int] = {}
         self.starts: Counter[tuple[str, int]] = Counter()
         self.first: dict[str, int] = {}
+        self.cut_off: list[str] = []
         self.log: list[Command] = []
         self.scheduler = Scheduler()
 
@@ -71,6 +75,7 @@ class World:
         job_id: str,
         schedule: str = "",
         *,
+        time_zone: str = "",
         parents: tuple[str, ...] = (),
         failure: str = "",
         retries: int = 0,
@@ -84,6 +89,7 @@ class World:
             "true",
             disabled=disabled,
             schedule=schedule,
+            time_zone=time_zone,
             parent_jobs=parents,
             on_failure_job=failure,
             retries=retries,
@@ -91,8 +97,6 @@ class World:
             resume_at_next_scheduled_time=resume,
         )
         self.do(Create(job_id, definition))
-        coming = self.progress[job_id].next
-        self.first[job_id] = coming.number if coming else 0
         self.settle()
 
     def settle(self) -> None:
@@ -107,10 +111,16 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, looking at each instant at which the scheduler wants to."""
+        for _ in self.wakes(seconds):
+            pass
+
+    def wakes(self, seconds: float) -> Iterator[datetime]:
+        """Let time pass, yielding each instant at which the scheduler looked, once it has."""
         end = self.now + timedelta(seconds=seconds)
         while (wake := self.scheduler.next_wake()) and wake <= end:
             self.now = max(self.now, wake)
             self.settle()
+            yield self.now
         self.now = end
 
     def end(self, run_id: str, result: Result | None = None) -> None:
@@ -134,9 +144,6 @@ class World:
 
     def snapshot(self) -> Snapshot:
         """Return what a store holds after all that was committed."""
-        seen = [job.created_at for job in self.jobs.values()]
-        for each in self.progress.values():
-            seen += filter(None, (each.last_attempted_run, each.last_success, each.last_error))
         jobs = sorted(self.jobs.values(), key=lambda job: job.number)
         return Snapshot(
             jobs=tuple(jobs),
@@ -144,21 +151,29 @@ class World:
             runs=tuple(run for run in self.runs.values() if run.outcome is None),
             attempts=tuple(each for each in self.attempts.values() if each.result is None),
             queues=tuple(self.queues.values()),
-            latest=max(seen, default=None),
         )
+
+    def instants_on_record(self) -> Iterator[datetime]:
+        """Yield the instants that had come when something of a job was kept (C6)."""
+        for job in self.jobs.values():
+            yield job.created_at
+            it = self.progress[job.id]
+            yield from filter(None, (it.last_attempted_run, it.last_success, it.last_error))
+            yield from (each.last for each in it.latest_missed)
+            yield from [it.pending.scheduled_at] if it.pending else []
 
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""
         self.now += timedelta(seconds=downtime)
         self.scheduler, commands = Scheduler.restore(self.snapshot(), self.now)
         found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
-        cut_off = set(self.in_progress)
-        assert found == cut_off
+        self.cut_off = sorted(self.in_progress)
+        assert found == set(self.cut_off)
         self._take(commands)
         self.scheduler.committed()
         self.settle()
         if not orphans:
-            for run_id in sorted(cut_off):
+            for run_id in self.cut_off:
                 self.end(run_id, Lost())
 
     def stop(self, *, finish: bool = True) -> None:
@@ -183,6 +198,23 @@ class World:
         records = [each for each in self.missed.values() if each.job_id == job_id]
         return [(each.reason, each.count) for each in sorted(records, key=lambda it: it.number)]
 
+    def missed_occurrences(self, job_id: str) -> list[tuple[str, int, datetime, datetime]]:
+        """Return the records of a job's missed occurrences, oldest first."""
+        records = [each for key, each in sorted(self.missed.items()) if key[0] == job_id]
+        return [
+            (each.reason, each.count, each.first, each.last)
+            for each in records
+            if each.cause is Cause.OCCURRENCE
+        ]
+
+    def other_misses(self, job_id: str) -> list[tuple[str, str]]:
+        """Return cause and reason of each other trigger that was missed."""
+        records = [each for each in self.missed.values() if each.job_id == job_id]
+        others = [each for each in records if each.cause is not Cause.OCCURRENCE]
+        return sorted(
+            (each.cause.value, each.reason.value) for each in others for _ in range(each.count)
+        )
+
     def _take(self, commands: list[Command]) -> None:
         self.log += commands
         for command in commands:
@@ -191,6 +223,8 @@ class World:
                     self.jobs[job.id] = job
                 case Keep(Progress() as progress):
                     self.progress[progress.job_id] = progress
+                    first = progress.next.number if progress.next else 0
+                    self.first.setdefault(progress.job_id, first)
                 case Keep(Run() as run):
                     self.runs[run.id] = run
                 case Keep(Attempt() as attempt):

@@ -271,7 +271,7 @@ def interrupted() -> Snapshot:
     held: dict[type, Any] = {
         type(each.value): each.value for each in commands if isinstance(each, Keep)
     }
-    return Snapshot((held[Job],), (held[Progress],), (held[Run],), (held[Attempt],), latest=EPOCH)
+    return Snapshot((held[Job],), (held[Progress],), (held[Run],), (held[Attempt],))
 
 
 async def test_a_job_stays_busy_until_its_orphan_is_gone(

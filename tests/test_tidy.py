@@ -21,7 +21,7 @@ FLOORS = [
     "clock store.schema store.rows store.journal store.reader "
     "runner.orphans runner.output runner.process wire",
     "supervisor door",
-    "settings web.api web.worker daemon cli __main__",
+    "settings web.api web.guard web.worker daemon cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 

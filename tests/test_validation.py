@@ -105,8 +105,8 @@ def test_a_parent_counts_once_where_it_came_first() -> None:
     assert check(replace(GOOD, parent_jobs=("b", "a", "b")), NOW).parent_jobs == ("b", "a")
 
 
-def test_more_parents_than_ten_thousand_are_refused() -> None:
-    parents = tuple(map(str, range(10_001)))
+def test_more_parents_than_a_thousand_are_refused() -> None:
+    parents = tuple(map(str, range(1_001)))
     assert refusal(parent_jobs=parents).field == "parent_jobs"
     assert check(replace(GOOD, parent_jobs=parents[1:]), NOW).parent_jobs == parents[1:]
 
@@ -115,7 +115,7 @@ def test_more_parents_than_ten_thousand_are_refused() -> None:
     "definition",
     [
         GOOD,
-        Definition("n" * 1_000, "c" * 100_000, owner="o" * 1_000, retries=1_000_000),
+        Definition("n" * 1_000, "c" * 10_000, owner="o" * 1_000, retries=1_000_000),
         Definition("日次", "printf '%s\n' 'two words' \"§\"", epsilon="P1Y2M3DT4.5H"),
         Definition("a", "true", schedule="R//PT0,5S", time_zone="America/Nuuk", disabled=True),
         Definition("a", "true", schedule="R0/2020-01-01T00:00:00Z/"),  # the past is S9's affair

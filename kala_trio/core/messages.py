@@ -115,7 +115,7 @@ class Snapshot(Struct, frozen=True):
     """All that a scheduler needs to go on where another stopped.
 
     ``jobs`` and ``progress`` stand in the order of the jobs' numbers; ``runs`` and ``attempts`` are
-    those in progress; ``latest`` is the latest past instant of any record, the floor of rule C6.
+    those in progress.
     """
 
     jobs: tuple[Job, ...] = ()
@@ -123,4 +123,3 @@ class Snapshot(Struct, frozen=True):
     runs: tuple[Run, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     queues: tuple[Queue, ...] = ()
-    latest: datetime | None = None

@@ -5,6 +5,7 @@ events at the same instants give the same commands (rule C5).
 """
 
 import heapq
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Self, assert_never
 
@@ -81,7 +82,7 @@ class Scheduler:
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
-        self._now = now = max(snapshot.latest, at) if snapshot.latest else at
+        self._now = now = max([at, *_instants_seen(snapshot)])
         for values in (
             snapshot.jobs,
             snapshot.progress,
@@ -163,7 +164,9 @@ class Scheduler:
         try:
             return self._state.jobs[job_id]
         except KeyError:
-            raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them") from None
+            raise NotFound(
+                f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them"
+            ) from None
 
     def _create(self, event: Create, now: datetime) -> None:
         if event.job_id in self._state.jobs:
@@ -419,6 +422,17 @@ class Scheduler:
     def _is_current(self, entry: tuple[datetime, int, str]) -> bool:
         progress = self._state.progress.get(entry[2])
         return progress is not None and _due_at(progress) == entry[0]
+
+
+def _instants_seen(snapshot: Snapshot) -> Iterator[datetime]:
+    """Yield the instants on record that were past when they were recorded."""
+    for job in snapshot.jobs:
+        yield job.created_at
+    for each in snapshot.progress:
+        yield from filter(None, (each.last_attempted_run, each.last_success, each.last_error))
+        yield from (missed.last for missed in each.latest_missed)
+        if each.pending:
+            yield each.pending.scheduled_at
 
 
 def _due_at(progress: Progress) -> datetime | None:

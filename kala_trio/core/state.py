@@ -95,12 +95,13 @@ class State:
             (self.children, _parents(old), _parents(new)),
             (self.referrers, _failure_job(old), _failure_job(new)),
         ):
+            old_ones, new_ones = set(before), set(after)
             for other in before:
-                if other not in after and other in index:
+                if other not in new_ones and other in index:
                     kept = tuple(each for each in index[other] if each != job_id)
                     self._set(index, other, kept or None)
             for other in after:
-                if other not in before:
+                if other not in old_ones:
                     self._set(index, other, (*index.get(other, ()), job_id))
         if new is None:
             self._set(self.children, job_id, None)

@@ -28,7 +28,7 @@ EXAMPLES = {
 
 _LONGEST = {
     "name": 1_000,
-    "command": 100_000,
+    "command": 10_000,
     "owner": 1_000,
     "schedule": 500,
     "time_zone": 100,
@@ -36,15 +36,15 @@ _LONGEST = {
     "epsilon": 500,
 }
 _LONGEST_ID = 100
-_MOST_PARENTS = 10_000
+_MOST_PARENTS = 1_000
 
 
 def check(definition: Definition, accepted_at: datetime) -> Definition:
     """Return ``definition`` as it is to be kept: each parent once, in the order given.
 
     ``accepted_at``, an aware instant, is the start that a schedule without one has (rule S1).
-    Texts have bounds, in characters: 100,000 for the command, 1,000 for name and owner, 500 for
-    schedule and epsilon, 100 for a time zone or an id. There may be 10,000 parents.
+    Texts have bounds, in characters: 10,000 for the command, 1,000 for name and owner, 500 for
+    schedule and epsilon, 100 for a time zone or an id. There may be 1,000 parents.
 
     Raises:
         Refused: naming the field at fault (rules S1, S2, S3, D1, A1).

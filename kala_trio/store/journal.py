@@ -17,6 +17,8 @@ from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapsh
 from kala_trio.store import rows
 from kala_trio.store.schema import open_database, prepare
 
+_NO_THREAD = "can't start new thread"  # what Python says when the system has too many
+
 
 class Journal:
     """Keeps the scheduler's records in an SQLite file, which no other process writes meanwhile."""
@@ -34,8 +36,7 @@ class Journal:
         with ExitStack() as cleanup:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                cleanup.callback(os.close, _hold(path.with_name(f"{path.name}.lock"), path))
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+                cleanup.callback(os.close, _hold(path))
                 self._database = open_database(path)
                 cleanup.callback(self._database.close)
                 prepare(self._database, path)
@@ -63,8 +64,14 @@ class Journal:
         Raises:
             Unavailable: it failed, and none of them is kept.
         """
-        if records:
+        if not records:
+            return
+        try:
             await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+        except RuntimeError as error:
+            if str(error) != _NO_THREAD:
+                raise
+            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -110,20 +117,21 @@ class Journal:
         return self._statements[kind]
 
 
-def _hold(lock: Path, database: Path) -> int:
-    """Take the lock that one daemon at most can have; it goes with the process that holds it."""
-    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _hold(path: Path) -> int:
+    """Open the file, making it if it is not there, and lock it against every other daemon.
+
+    The lock is the file's own, by whatever name it is opened, and goes with the process. It is not
+    one of SQLite's, which end when any descriptor of the file is closed: this one is closed last.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(descriptor, 20, 0).decode(errors="replace").strip() or "unknown"
         os.close(descriptor)
         raise CannotStart(
-            f"database: {database} is held by another kala-trio (process {holder}); "
-            "stop that one, or give a path of its own, for example --db ~/kala.db"
+            f"database: {path} is held by another kala-trio; stop that one (fuser {path} shows its "
+            "process), or give a path of its own, for example --db ~/kala.db"
         ) from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
@@ -143,15 +151,10 @@ def _load(database: Database) -> Snapshot:
     )
     runs = database.query("SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_at, id")
     attempts = database.query("SELECT * FROM attempts WHERE result IS NULL ORDER BY run_id, number")
-    instants = [job.created_at for job in jobs]
-    for each in progress:
-        seen = (each.last_attempted_run, each.last_success, each.last_error)
-        instants += [instant for instant in seen if instant]
     return Snapshot(
         jobs=jobs,
         progress=progress,
         runs=tuple(rows.to_run(row) for row in runs),
         attempts=tuple(rows.to_attempt(row) for row in attempts),
         queues=tuple(map(rows.to_queue, database.query("SELECT * FROM queues ORDER BY rowid"))),
-        latest=max(instants, default=None),
     )

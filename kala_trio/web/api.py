@@ -43,6 +43,7 @@ def create_app(
     """Return the application; ``output`` is the directory of captured outputs."""
     app = QuartTrio("kala_trio")
     app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Clients lose the body of a POST that is redirected, so nothing ever is.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
@@ -55,11 +56,10 @@ def create_app(
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
-        body = await request.body
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         definition = wire.decode_job(body, default_owner=default_owner)
-        definition = check(definition, datetime.now(UTC))
         job_id = str(uuid.uuid4())
-        await ask(Create(job_id, definition))
+        await ask(Create(job_id, check(definition, datetime.now(UTC))))
         return _json(wire.encode({"id": job_id}), 201)
 
     @app.get("/api/v1/job/")
@@ -75,17 +75,17 @@ def create_app(
     @app.delete("/api/v1/job/all/")
     async def delete_all_jobs() -> Response:
         await ask(DeleteAll())
-        return Response(b"", 204)
+        return _nothing()
 
     @app.delete("/api/v1/job/<job_id>/")
     async def delete_job(job_id: str) -> Response:
         await ask(Delete(job_id))
-        return Response(b"", 204)
+        return _nothing()
 
     @app.post("/api/v1/job/<any(start, enable, disable):what>/<job_id>/")
     async def change_job(what: str, job_id: str) -> Response:
         await ask(_CHANGES[what](job_id))
-        return Response(b"", 204)
+        return _nothing()
 
     @app.get("/api/v1/job/stats/<job_id>/")
     async def get_job_stats(job_id: str) -> Response:
@@ -115,17 +115,9 @@ def create_app(
 
     @app.get("/api/v1/run/output/<run_id>/")
     async def get_run_output(run_id: str) -> Response:
-        def text() -> bytes:
-            path = output_path(output, run_id)
-            if reader.run(run_id) is None:
-                raise NotFound(f"there is no run {run_id!r}; GET /api/v1/job/runs/<job id>/ lists")
-            captured = read_output(path)
-            left_out = (
-                f"\n[... {captured.omitted} bytes left out ...]\n" if captured.omitted else ""
-            )
-            return captured.head + left_out.encode() + captured.tail
-
-        body = await trio.to_thread.run_sync(text, limiter=threads)
+        body = await trio.to_thread.run_sync(
+            lambda: _output_of(reader, output, run_id), limiter=threads
+        )
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(body, content_type="text/plain; charset=utf-8", headers=headers)
 
@@ -139,10 +131,29 @@ def create_app(
     return app
 
 
+def _output_of(reader: Reader, root: Path, run_id: str) -> bytes:
+    path = output_path(root, run_id)
+    if reader.run(run_id) is None:
+        problem = f"there is no run {run_id[:120]!r}; GET /api/v1/job/runs/<job id>/ lists a job's"
+        raise NotFound(problem)
+    try:
+        captured = read_output(path)
+    except OSError as error:
+        raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
+    left_out = f"\n[... {captured.omitted} bytes left out ...]\n" if captured.omitted else ""
+    return captured.head + left_out.encode() + captured.tail
+
+
 def _found(value: T | None, job_id: str) -> T:
     if not value:
-        raise NotFound(f"there is no job {job_id!r}; GET /api/v1/job/ lists them")
+        raise NotFound(f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them")
     return value
+
+
+def _nothing() -> Response:
+    response = Response(b"", 204)
+    del response.headers["Content-Type"]
+    return response
 
 
 def _json(body: bytes, status: int = 200) -> Response:

@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import signal
 import socket
 from pathlib import Path
@@ -15,6 +16,7 @@ from kala_trio.door import Door
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
 from kala_trio.web.api import create_app
+from kala_trio.web.guard import Guard
 
 _BACKLOG = 4096
 # How long requests in flight have once the door is closed.
@@ -45,7 +47,10 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
         await door.run()
         closed.set()
 
+    with socket.socket(fileno=os.dup(socket_fd)) as listener:
+        host = listener.getsockname()[0]
     app = create_app(Reader(db), door.ask, default_owner=default_owner, output=output_root(db))
+    guarded = Guard(app, host)
     config = Config()
     config.bind = [f"fd://{socket_fd}"]
     config.backlog = _BACKLOG
@@ -56,7 +61,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(app, config, shutdown_trigger=closed.wait)
+        await hypercorn.trio.serve(guarded, config, shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()
 
 

@@ -5,18 +5,19 @@ from datetime import datetime
 
 import pytest
 
-from properties.implementation import Implementation, Point, Recurrence, Refusal
+from properties.implementation import Point, Recurrence, Refusal
+from properties.judged import implementation
 from properties.stepping import Spec, Stepped
 from properties.strategies import ACCEPTED_AT, FIRST, LAST
 
 PARTS = ("schedule", "repetitions", "start", "interval", "end", "time zone")
 
 
-def parsed(implementation: Implementation, spec: Spec | str, time_zone: str = "") -> Recurrence:
+def parsed(spec: Spec | str, time_zone: str = "") -> Recurrence:
     """Read a schedule that is accepted at ``ACCEPTED_AT``."""
     if isinstance(spec, Spec):
-        return implementation.parse(spec.text(), spec.time_zone, ACCEPTED_AT)
-    return implementation.parse(spec, time_zone, ACCEPTED_AT)
+        return implementation().parse(spec.text(), spec.time_zone, ACCEPTED_AT)
+    return implementation().parse(spec, time_zone, ACCEPTED_AT)
 
 
 def stepped(spec: Spec) -> Stepped:
@@ -24,10 +25,10 @@ def stepped(spec: Spec) -> Stepped:
     return Stepped(spec, ACCEPTED_AT)
 
 
-def part_at_fault(implementation: Implementation, text: str, time_zone: str = "") -> str:
+def part_at_fault(text: str, time_zone: str = "") -> str:
     """Hold that a text is refused, and return the part that is blamed."""
     with pytest.raises(Refusal) as refusal:
-        parsed(implementation, text, time_zone)
+        parsed(text, time_zone)
     return refusal.value.part
 
 
@@ -56,12 +57,12 @@ def assert_same(one: Recurrence, other: Recurrence, numbers: Iterable[int]) -> N
         assert one.last_at(t) == other.last_at(t)
 
 
-def assert_judged(implementation: Implementation, text: str, time_zone: str = "") -> None:
+def assert_judged(text: str, time_zone: str = "") -> None:
     """Hold that a text is a schedule that all questions can be put to, or is refused."""
     try:
-        schedule = parsed(implementation, text, time_zone)
+        schedule = parsed(text, time_zone)
     except Refusal as refusal:
         assert refusal.part in PARTS  # noqa: PT017  # both endings are fine
         return
-    assert parsed(implementation, schedule.text()).text() == schedule.text()
+    assert parsed(schedule.text()).text() == schedule.text()
     assert_answers(schedule, ACCEPTED_AT, 10**12)

@@ -1,0 +1,117 @@
+"""Who gets in, by raw sockets: what a browser would send for another site, and odd protocol."""
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import PATIENCE, Daemon, running
+
+JOB = b'{"name": "a", "command": "true", "schedule": "R/2099-01-01T00:00:00Z/P1D"}'
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """Run one daemon for all tests here."""
+    with running(tmp_path_factory.mktemp("guard") / "kala.db") as daemon:
+        yield daemon
+
+
+def connect(daemon: Daemon) -> socket.socket:
+    host, _, port = daemon.url.removeprefix("http://").rpartition(":")
+    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
+
+def talk(daemon: Daemon, *lines: str, body: bytes = b"") -> bytes:
+    """Send a request, and read until the server closes the connection."""
+    head = [*lines, f"Content-Length: {len(body)}"]
+    with connect(daemon) as stream:
+        stream.sendall("\r\n".join([*head, "", ""]).encode() + body)
+        return b"".join(iter(lambda: stream.recv(65536), b""))
+
+
+def post(daemon: Daemon, *headers: str) -> tuple[int, bytes]:
+    """Create a job with such headers; return the status and the body of the answer."""
+    answer = talk(daemon, "POST /api/v1/job/ HTTP/1.1", "Connection: close", *headers, body=JOB)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), body
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Host: evil.example"],
+        ["Host: 127.0.0.1.evil.example"],
+        ["Host: localhost", "Origin: https://evil.example"],
+        ["Host: localhost", "Origin: null", "Content-Type: text/plain"],
+        ["Host: localhost:1", "Origin: http://localhost:2"],
+        ["Host: localhost", "Sec-Fetch-Site: cross-site"],
+        ["Host: localhost", "Sec-Fetch-Site: same-site"],
+    ],
+)
+def test_a_page_of_another_site_can_change_nothing(daemon: Daemon, headers: list[str]) -> None:
+    before = daemon.get("/job/")
+    status, body = post(daemon, *headers)
+    assert status == 403
+    assert json.loads(body)["error"].startswith(("Host: ", "Origin: ", "Sec-Fetch-Site: "))
+    assert daemon.get("/job/") == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Host: 127.0.0.1:8000"],
+        ["Host: localhost"],
+        ["Host: [::1]:8000"],
+        ["Host: localhost:8000", "Origin: http://localhost:8000", "Sec-Fetch-Site: same-origin"],
+    ],
+)
+def test_this_machine_and_its_own_pages_get_in(daemon: Daemon, headers: list[str]) -> None:
+    assert post(daemon, *headers)[0] == 201
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["GET /api/v1/stats/ HTTP/1.0"],
+        ["GET /api/v1/stats/ HTTP/1.1", "Host: localhost", "Connection: close"],
+        ["GET /api/v1/stats/ HTTP/1.1", "Host: localhost"],
+    ],
+    ids=["http-1.0", "close", "idle"],
+)
+def test_a_connection_is_closed_after_its_answer(daemon: Daemon, lines: list[str]) -> None:
+    """At once where the client wants it, else when it has been idle for some seconds."""
+    assert b'{"Stats"' in talk(daemon, *lines)
+
+
+def test_a_connection_whose_body_was_too_large_is_closed(daemon: Daemon) -> None:
+    size = 2 * 1024 * 1024
+    with connect(daemon) as stream:
+        head = f"POST /api/v1/job/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+        stream.sendall(head.encode() + b"x" * size)
+        answer = b"".join(iter(lambda: stream.recv(65536), b""))
+    assert answer.split()[1] == b"413"
+
+
+def test_a_websocket_is_refused_without_a_word_in_the_log(tmp_path: Path) -> None:
+    with running(tmp_path / "kala.db") as daemon:
+        answer = talk(
+            daemon,
+            "GET /api/v1/job/ HTTP/1.1",
+            "Host: localhost",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        )
+        assert answer.split()[1] == b"403"
+        assert "Traceback" not in daemon.end()[1]
+
+
+@pytest.mark.parametrize(
+    "path", ["/job", "/job/", "/stats", "/job/x", "/job/start/x", "/job/runs/x"]
+)
+def test_another_method_is_405_with_and_without_the_slash(daemon: Daemon, path: str) -> None:
+    assert daemon.request("PATCH", path)[0] == 405
