@@ -1,7 +1,7 @@
 """A second implementation: schedules as dateutil and isodate make them easy, to be judged likewise.
 
 It is written as one would without the rules at hand, and shows that the properties judge any
-scheduler, and what they find. ``KNOWN_FAILURES`` lists the S properties that it fails, and why.
+scheduler, and what they find. ``KNOWN_FAILURES`` lists the properties that it fails, and why.
 """
 
 import re
@@ -17,6 +17,8 @@ from properties.implementation import Fate, Point, Recurrence, Refusal, Scheduli
 
 _HOURS = "isodate makes 24 hours a day"
 _SKIPPED = "a date that its zone skipped has an instant"
+_NO_RECORD = "what did not run is forgotten, without a record"
+_NOTHING_WAITS = "a trigger of a busy job is forgotten, and so is what was due while away"
 
 KNOWN_FAILURES = {
     "test_a_day_is_as_long_as_its_zone_makes_it": _HOURS,
@@ -34,7 +36,20 @@ KNOWN_FAILURES = {
     "test_the_searches_find_what_a_scan_finds": _SKIPPED,
     "test_the_searches_invert_the_occurrence": _SKIPPED,
     "test_to_scale_is_to_multiply_each_component": _HOURS,
+    "test_the_text_round_trips": "the text says how it was written",
     "test_ways_of_writing_a_schedule_have_one_text": "the text says how it was written",
+    "test_a_busy_job_has_one_pending_trigger_the_newest": _NOTHING_WAITS,
+    "test_a_clock_that_goes_back_makes_nothing_run_twice": _NO_RECORD,
+    "test_a_job_may_ask_to_go_on_with_the_next_occurrence": _NO_RECORD,
+    "test_a_manual_start_of_a_busy_job_is_pending_too": _NOTHING_WAITS,
+    "test_a_pending_trigger_starts_within_epsilon_or_is_missed": _NOTHING_WAITS,
+    "test_a_request_late_by_epsilon_at_most_runs_the_last_occurrence": "it knows no epsilon",
+    "test_after_being_away_the_latest_occurrence_runs_and_older_ones_are_missed": _NOTHING_WAITS,
+    "test_being_away_too_long_for_epsilon_leaves_nothing_to_run": "it knows no epsilon",
+    "test_every_occurrence_ends_as_exactly_one_thing": _NO_RECORD,
+    "test_history_does_not_grow_with_idle_time": _NO_RECORD,
+    "test_no_first_attempt_starts_later_than_epsilon": "it knows no epsilon",
+    "test_triggers_are_served_by_scheduled_time_and_then_by_creation": "by creation alone",
 }
 
 
