@@ -111,7 +111,7 @@ async def bare_timer(start: datetime, count: int) -> list[float]:
     lateness = []
     for number in range(count):
         instant = start + number * INTERVAL
-        await trio.sleep((instant - datetime.now(UTC)).total_seconds())
+        await trio.sleep(max(0.0, (instant - datetime.now(UTC)).total_seconds()))
         lateness.append(ms(datetime.now(UTC) - instant))
     return lateness
 

@@ -1,12 +1,43 @@
-"""How the properties run: without deadlines, because no rule is about how fast a machine is."""
+"""What is judged, and how hard: ``--implementation``, and the profiles of ``--hypothesis-profile``.
+
+No profile has deadlines, because no rule is about how fast a machine is.
+"""
+
+import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, settings
 
 from properties import judged
 
-settings.register_profile("kala-trio", deadline=None)
-settings.load_profile("kala-trio")
+# The files whose properties know nothing but properties/implementation.py.
+JUDGING = {
+    "test_occurrences",
+    "test_oracles",
+    "test_schedule",
+    "test_schedule_text",
+    "test_vectors",
+}
+
+settings.register_profile("dev", deadline=None, max_examples=100)
+settings.register_profile("ci", deadline=None, max_examples=500, derandomize=True)
+settings.register_profile(
+    "soak",
+    deadline=None,
+    max_examples=int(os.environ.get("KALA_TRIO_SOAK_EXAMPLES", "10000")),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+# Whether another implementation fails, and no more: the same examples each time, none made smaller.
+settings.register_profile(
+    "judge",
+    deadline=None,
+    max_examples=150,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    report_multiple_bugs=False,
+)
+settings.load_profile("dev")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -22,3 +53,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Have it at hand before the first property runs."""
     judged.choose(config.getoption("--implementation"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is about kala-trio alone, where another implementation is named."""
+    if config.getoption("--implementation") == judged.DEFAULT:
+        return
+    left_out = [item for item in items if item.path.stem not in JUDGING]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item.path.stem in JUDGING]

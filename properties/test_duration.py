@@ -1,4 +1,4 @@
-"""Durations: rule S3 (what they mean) and the scaling of rule S4."""
+"""kala-trio's durations, an epsilon's among them: rule S3, and the scaling of rule S4."""
 
 from contextlib import suppress
 
@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from kala_trio.core.duration import HOUR, MINUTE, SECOND, Duration
 from kala_trio.core.errors import Malformed
-from properties.strategies import durations
+from properties.stepping import Interval
+from properties.strategies import intervals
 
+durations = intervals.map(Interval.text).map(Duration.parse)
 numbers = st.none() | st.integers(0, 40) | st.integers(0, 10**20)
 characters = st.sampled_from("PYMWDTHS0123456789.,-+ \n１pd") | st.characters()
 texts = st.text("PYMWDTHS019.,", max_size=20).map(lambda text: "P" + text) | st.text(characters)

@@ -25,7 +25,8 @@ from kala_trio.core.job import (
 )
 from kala_trio.core.validation import check
 from kala_trio.store.reader import JobView
-from properties.strategies import ACCEPTED_AT, durations, schedule_texts, zone_names
+from properties.stepping import Interval
+from properties.strategies import ACCEPTED_AT, intervals, schedule_texts, zone_names
 
 TRIGGER = Trigger(Cause.MANUAL, ACCEPTED_AT)
 
@@ -45,7 +46,7 @@ definitions = st.builds(
     parent_jobs=st.lists(st.uuids().map(str), max_size=3, unique=True).map(tuple),
     on_failure_job=st.just("") | st.uuids().map(str),
     retries=st.integers(0, 1_000_000),
-    epsilon=st.just("") | durations.map(str),
+    epsilon=st.just("") | intervals.map(Interval.text),
     resume_at_next_scheduled_time=st.booleans(),
 ) | st.builds(
     Definition,
