@@ -32,7 +32,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
             "R2//P1M",
             "R/2990-01-31T18:00:00Z/P1M",
             "R5/2990-03-28T02:30:00[Europe/Berlin]/P1D",
-            "29900131T180000+02:00",
+            "29900131T180000+0200",
             "R0/2990-01-01T00:00:00,5Z/",
             "R-1/2990-01-01T00:00Z/2990-01-01T00:01Z",
         ]
@@ -86,7 +86,11 @@ UNSUPPORTED: dict[str, list[Any]] = {
 }
 
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
     ),
@@ -99,6 +103,8 @@ def good_fields(draw: st.DrawFn, ids: list[str]) -> Fields:
     """Draw a body that is accepted, where ``ids`` are those of jobs that exist."""
     given = draw(st.fixed_dictionaries({}, optional=GOOD))
     fields = {"name": draw(GOOD["name"]), "command": draw(GOOD["command"])} | given
+    if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):
+        fields["time_zone"] = ""  # another one would contradict it
     followed = draw(st.sampled_from(["nobody", "nobody", "parents", "failure"])) if ids else ""
     # Not both: together they might close a circle.
     if followed == "parents":
@@ -122,9 +128,10 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
     else:
         wrong = values
     value = draw(wrong)
-    if key == "name" or key == "command":
-        if draw(st.booleans()):
-            return key, {name: fields[name] for name in fields if name != key}
+    if key == "parent_jobs":
+        fields["schedule"] = ""
+    if key in ("name", "command") and draw(st.booleans()):
+        return key, {name: fields[name] for name in fields if name != key}
     return key, fields | {key: value}
 
 
@@ -192,6 +199,6 @@ def any_bodies(draw: st.DrawFn, ids: list[str]) -> bytes:
         | st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "latin-1"]).map(
             lambda encoding: text.encode(encoding, errors="replace")
         )
-        | st.just(b"[" * 100_000)
+        | st.just(b"[" * 5_000)
         | st.binary(max_size=40)
     )

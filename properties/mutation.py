@@ -38,9 +38,10 @@ ROOT = Path(__file__).parent.parent
 CORE = ROOT / "kala_trio" / "core"
 MODULES = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init__")
 
-# About files, sockets or the web, not about the core; and the state machine, which has its turn
-# last, with fewer sequences than it asks for itself.
-_ELSEWHERE = {"test_api", "test_crash", "test_store", "test_machine"}
+# About files, sockets or the web, or about the properties themselves; and the state machine, which
+# has its turn last, with fewer sequences than it asks for itself.
+_ELSEWHERE = {"test_api", "test_corners", "test_crash", "test_machine", "test_oracles"}
+_ELSEWHERE |= {"test_other_implementations", "test_store"}
 _SEQUENCES = 200
 _MEMORY = 4 * 1024**3
 _OPTIONS = ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "--hypothesis-profile=mutation"]

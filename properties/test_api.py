@@ -69,7 +69,8 @@ JOB = documented("POST `/api/v1/job/`") | documented("GET `/api/v1/job/{job_id}/
 STAT = documented("GET `/api/v1/job/stats/{job_id}/`")
 TOTALS = documented("GET `/api/v1/stats/`")
 COUNTS = {"success_count", "error_count", "last_success", "last_error", "last_attempted_run"}
-RUN = {"id", "job_id", "job_name", "trigger", "started_at", "ended_at", "outcome", "attempts"}
+RUN = {"id", "job_id", "job_name", "trigger", "started_at", "ended_at", "outcome", "reason"}
+RUN |= {"attempts"}
 TRIGGER = {"cause", "scheduled_at", "occurrence", "source"}
 ATTEMPT = {"number", "started_at", "ended_at", "reason"}
 MISSED = {"job_id", "job_name", "cause", "reason", "count", "first", "last"}
@@ -238,7 +239,7 @@ class Api(RuleBasedStateMachine):
         assert re.match(rf"{key}: .*, found .*; for example ", answer.json()["error"], re.S)
         assert self.server.all() == before
 
-    @rule(data=st.data(), content_type=CONTENT_TYPES, slash=st.sampled_from(["", "/", "//"]))
+    @rule(data=st.data(), content_type=CONTENT_TYPES, slash=st.sampled_from(["", "/"]))
     def post_anything(self, data: st.DataObject, content_type: str, slash: str) -> None:
         """Post any bytes, of any type."""
         before = self.server.all()
@@ -247,7 +248,7 @@ class Api(RuleBasedStateMachine):
         if answer.status == 201:
             self.created(answer)
             return
-        assert answer.status == (404 if slash == "//" else 400)
+        assert answer.status == 400
         assert self.server.all() == before
 
     @rule(data=st.data(), full=st.sampled_from([False, False, True]))
@@ -402,7 +403,10 @@ def check_missed(missed: Any) -> None:
 
 def test_whatever_is_asked_the_answer_is_as_documented() -> None:
     """C1, S8, S9, M2: no 500, each refusal in a sentence and without a trace, each 201 readable."""
-    run_state_machine_as_test(Api, settings=settings(max_examples=60, stateful_step_count=25))
+    sequences = max(1, settings().max_examples // 3)  # each is twenty requests and more
+    run_state_machine_as_test(
+        Api, settings=settings(max_examples=sequences, stateful_step_count=20)
+    )
 
 
 @given(st.integers(1, 3), st.sampled_from(["application/json", "multipart/form-data; boundary=a"]))
