@@ -17,6 +17,7 @@ from pathlib import Path
 
 import atheris  # type: ignore[import-not-found]  # only its tox environment has it
 
+atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["kala_trio", "isodate"]):
     from kala_trio import wire
     from kala_trio.core.duration import Duration
@@ -38,7 +39,7 @@ def fuzz_duration(data: bytes) -> None:
     try:
         duration = Duration.parse(text)
     except Malformed as refusal:
-        assert refusal.field == "interval"
+        _check_part(refusal, {"interval"})
         return
     assert duration.months + duration.days + duration.microseconds > 0
     assert Duration.parse(str(duration)) == duration
@@ -50,13 +51,17 @@ def fuzz_schedule(data: bytes) -> None:
     try:
         schedule = parse_schedule(text, time_zone, accepted_at=ACCEPTED_AT)
     except Malformed as refusal:
-        assert refusal.field in PARTS
+        _check_part(refusal, PARTS)
         return
     assert parse_schedule(str(schedule), accepted_at=ACCEPTED_AT) == schedule
     coming = schedule.next_after(ACCEPTED_AT)
     assert coming is None or schedule.occurrence(coming.number) == coming.at > ACCEPTED_AT
     latest = schedule.last_at(ACCEPTED_AT)
     assert latest is None or schedule.occurrence(latest.number) == latest.at <= ACCEPTED_AT
+
+
+def _check_part(refusal: Malformed, parts: set[str]) -> None:
+    assert refusal.field in parts
 
 
 def fuzz_job(data: bytes) -> None:
@@ -67,9 +72,7 @@ def fuzz_job(data: bytes) -> None:
         json.loads(wire.encode({"error": str(refusal)}))
         return
     assert check(definition, ACCEPTED_AT) == definition
-    view = JobView(
-        Job("j", 1, ACCEPTED_AT, definition), Progress("j", definition.disabled), (), ()
-    )
+    view = JobView(Job("j", 1, ACCEPTED_AT, definition), Progress("j", definition.disabled), (), ())
     answer = wire.encode(wire.encode_job(view))
     assert wire.decode_job(answer, default_owner="ada") == definition
 

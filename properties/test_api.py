@@ -138,7 +138,7 @@ class Server:
 
         async def sent() -> Answer:
             headers = {"Content-Type": content_type} if content_type else {}
-            client = self._app.test_client()
+            client: Any = self._app.test_client()
             response = await client.open(path, method=method, data=body, headers=headers)
             told = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, told, await response.get_data(as_text=False))
