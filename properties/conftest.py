@@ -31,7 +31,7 @@ settings.register_profile(
 settings.register_profile(
     "judge",
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
