@@ -24,7 +24,8 @@ from properties.simulation import command_for, play, reduced, report
 from properties.story import Story
 
 scripts = st.integers(0, 2**32 - 1).map(script_of)
-often = settings(max_examples=100)
+PROFILE = settings.default or settings()
+often = settings(max_examples=PROFILE.max_examples // 5)  # a play takes some 20 ms
 
 # Enough for each corner to be reached several times.
 SAMPLE = range(250)
