@@ -162,6 +162,7 @@ def sampled(seed: int) -> Ledger:
     return play(script_of(seed))
 
 
+@pytest.mark.thorough
 def test_every_corner_is_reached() -> None:
     """C1, C2, C3, C4, C6: each point where a daemon may die, and whatever else may go wrong."""
     reached: Counter[str] = Counter()
@@ -171,6 +172,7 @@ def test_every_corner_is_reached() -> None:
     assert reached.keys() == CORNERS
 
 
+@pytest.mark.thorough
 def test_every_fate_is_met() -> None:
     """L2, L3, L4, L8: each reason to be missed, each cause to run, and each outcome."""
     reasons: set[Reason] = set()
