@@ -1,0 +1,204 @@
+"""The bodies that the API's properties send: a job's keys with good, nearly good and odd values.
+
+Which keys there are, and of what type each is, is read off ``Definition``; so a new key is drawn as
+soon as it exists.
+"""
+
+import json
+from typing import Any, get_type_hints
+
+from hypothesis import strategies as st
+
+from kala_trio.core.job import Definition
+
+Fields = dict[str, Any]
+
+TYPES = get_type_hints(Definition)
+
+_ORDINARY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+_TEXTS = st.text(_ORDINARY, max_size=12)
+_IDS = st.uuids(version=4).map(str)
+
+GOOD: dict[str, st.SearchStrategy[Any]] = {
+    "name": st.text(_ORDINARY, min_size=1, max_size=12).filter(str.strip),
+    "command": st.sampled_from(
+        ["true", "sh -c 'echo \"§\" | tr § x'", "printf %s\\n 日次", "a\n b"]
+    ),
+    "owner": _TEXTS,
+    "schedule": st.sampled_from(
+        [
+            "",
+            "R//PT10S",
+            "R2//P1M",
+            "R/2990-01-31T18:00:00Z/P1M",
+            "R5/2990-03-28T02:30:00[Europe/Berlin]/P1D",
+            "29900131T180000+0200",
+            "R0/2990-01-01T00:00:00,5Z/",
+            "R-1/2990-01-01T00:00Z/2990-01-01T00:01Z",
+        ]
+    ),
+    "epsilon": st.sampled_from(["", "PT5S", "P1W2D", "P1M", "PT0,5H"]),
+    "time_zone": st.sampled_from(["", "", "UTC"]),
+    "retries": st.integers(0, 3) | st.integers(0, 1_000_000),
+    "disabled": st.booleans(),
+    "resume_at_next_scheduled_time": st.booleans(),
+}
+"""Values that are accepted whatever else a body says, but for the keys that hold ids."""
+
+NEARLY: dict[str, list[Any]] = {
+    "name": ["", " \t", "\0", "n" * 1001, "\ud800", None],
+    "command": ["", "'", "echo \\", "''", "\0", "c" * 100_001, "\udfff", None],
+    "owner": ["o" * 1001, "\0", "\ud83d"],
+    "schedule": [
+        *("R", "R//", "R//P0D", "R2/2015-06-04T19:25:16Z/PT10S", "R//PT1S/", "Rx//PT1S", "now"),
+        *("R/2990-02-30T00:00:00Z/P1D", "R/2990-01-01T00:00:00[Mars/Olympus]/P1D", "R//-PT1S"),
+        *("R/9999-12-31T23:59:59-23:59/P1D", "P" * 501, "\0", "R//PT1S\n", "Ｒ//PT1S"),
+    ],
+    "epsilon": ["P0D", "PT", "5s", "-PT1S", "P1D ", "PT1.5H1M", "9" * 501, "\0", "Ｐ1D"],
+    "time_zone": ["Mars/Olympus", "europe/berlin", "../UTC", "CEST", "Z" * 101, "\0", " "],
+    "retries": [-1, 1_000_001, 10**30, 0.5, "3", True, None],
+    "parent_jobs": [["no such job"], [""], [None], ["\0"], ["i" * 101], [["x"]], "x", {}, [1]],
+    "on_failure_job": ["no such job", "i" * 101, "\0", "\ud800", " "],
+    "disabled": ["true", 0, 1, None, []],
+    "resume_at_next_scheduled_time": ["false", 0, None, {}],
+}
+"""For each key, values that are refused, and with that key named."""
+
+assert set(NEARLY) == set(TYPES)
+assert set(GOOD) == set(TYPES) - {"parent_jobs", "on_failure_job"}
+
+READ_ONLY = [
+    *("id", "dependent_jobs", "next_run_at", "success_count", "error_count", "last_success"),
+    *(
+        "last_error",
+        "last_attempted_run",
+        "metadata",
+        "stats",
+        "is_done",
+        "number_of_finished_runs",
+    ),
+]
+UNSUPPORTED: dict[str, list[Any]] = {
+    "type": [1, -1, 0.0, False, "0", None, []],
+    "remote_properties": [{"url": "http://a"}, {"a": [0]}, 0, "", []],
+    "template_delimiters": ["{{ }}", 0, False],
+    "TemplateDelimiters": ["{{ }}", {}, []],
+}
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@st.composite
+def good_fields(draw: st.DrawFn, ids: list[str]) -> Fields:
+    """Draw a body that is accepted, where ``ids`` are those of jobs that exist."""
+    given = draw(st.fixed_dictionaries({}, optional=GOOD))
+    fields = {"name": draw(GOOD["name"]), "command": draw(GOOD["command"])} | given
+    if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):
+        fields["time_zone"] = ""  # another one would contradict it
+    followed = draw(st.sampled_from(["nobody", "nobody", "parents", "failure"])) if ids else ""
+    # Not both: together they might close a circle.
+    if followed == "parents":
+        fields["parent_jobs"] = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=3))
+        fields["schedule"] = ""
+    elif followed == "failure":
+        fields["on_failure_job"] = draw(st.sampled_from(ids))
+    ignored = draw(st.dictionaries(st.sampled_from(READ_ONLY), values, max_size=2))
+    return fields | ignored
+
+
+@st.composite
+def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
+    """Draw a body that is refused because of one key, and that key."""
+    fields = draw(good_fields([]))
+    key = draw(st.sampled_from([*NEARLY, *UNSUPPORTED, "shedule", "parent_job", "Name"]))
+    if key in TYPES:
+        wrong = st.sampled_from(NEARLY[key]) | st.sampled_from(_of_another_type(key))
+    elif key in UNSUPPORTED:
+        wrong = st.sampled_from(UNSUPPORTED[key])
+    else:
+        wrong = values
+    value = draw(wrong)
+    if key == "parent_jobs":
+        fields["schedule"] = ""
+    if key in ("name", "command") and draw(st.booleans()):
+        return key, {name: fields[name] for name in fields if name != key}
+    return key, fields | {key: value}
+
+
+def _of_another_type(key: str) -> list[Any]:
+    kinds: dict[Any, list[Any]] = {str: ["x"], bool: [True], int: [7], tuple[str, ...]: [["x"]]}
+    others = [value for kind, some in kinds.items() if kind != TYPES[key] for value in some]
+    return [*others, 1.5, {"a": 1}]
+
+
+_ODD = [
+    "\0",
+    "\ufeff",
+    "\\",
+    '"',
+    "{",
+    "]",
+    ":",
+    ",",
+    "1e999",
+    "NaN",
+    "\\ud800",
+    "\\u0000",
+    "'",
+    "９",
+]
+
+
+@st.composite
+def edited(draw: st.DrawFn, text: str) -> bytes:
+    """Draw ``text`` after one edit: something deleted, inserted, doubled, cut off or replaced."""
+    start = draw(st.integers(0, len(text)))
+    end = min(len(text), start + draw(st.integers(0, 12)))
+    odd = draw(st.sampled_from(_ODD) | st.text(max_size=3))
+    changed = draw(
+        st.sampled_from(
+            [
+                text[:start] + text[end:],
+                text[:start] + odd + text[start:],
+                text[:end] + text[start:],
+                text[:start],
+                text[:start] + odd + text[end:],
+            ]
+        )
+    )
+    return changed.encode(errors="surrogatepass")
+
+
+def _encoded(fields: Fields) -> bytes:
+    return json.dumps(fields).encode()
+
+
+@st.composite
+def any_bodies(draw: st.DrawFn, ids: list[str]) -> bytes:
+    """Draw bodies of every kind, most of them a little wrong."""
+    several = st.fixed_dictionaries(
+        {}, optional={key: st.sampled_from(some) for key, some in NEARLY.items()}
+    )
+    good = draw(good_fields(ids))
+    text = json.dumps(good, ensure_ascii=draw(st.booleans()))
+    return draw(
+        edited(text)
+        | several.map(lambda fields: _encoded(good | fields))
+        | st.dictionaries(st.text(max_size=8) | st.sampled_from([*TYPES]), values).map(_encoded)
+        | values.map(lambda value: json.dumps(value).encode())
+        | st.sampled_from(["utf-16", "utf-8-sig", "utf-32", "latin-1"]).map(
+            lambda encoding: text.encode(encoding, errors="replace")
+        )
+        | st.just(b"[" * 5_000)
+        | st.binary(max_size=40)
+    )
