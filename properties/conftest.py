@@ -31,7 +31,7 @@ settings.register_profile(
 settings.register_profile(
     "judge",
     deadline=None,
-    max_examples=150,
+    max_examples=100,
     derandomize=True,
     database=None,
     phases=[Phase.explicit, Phase.generate],
@@ -56,9 +56,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is about kala-trio alone, where another implementation is named."""
-    if config.getoption("--implementation") == judged.DEFAULT:
-        return
-    left_out = [item for item in items if item.path.stem not in JUDGING]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if item.path.stem in JUDGING]
+    """Leave out what does not judge another implementation, and without a profile what is slow."""
+    kept = items
+    if config.getoption("--implementation") != judged.DEFAULT:
+        kept = [item for item in kept if item.path.stem in JUDGING]
+    if not config.getoption("--hypothesis-profile"):
+        kept = [item for item in kept if item.get_closest_marker("thorough") is None]
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = kept

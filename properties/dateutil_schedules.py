@@ -101,7 +101,8 @@ class DateutilRecurrence:
     def _first(self, holds: Callable[[datetime], bool]) -> int:
         """Return the least k that holds, or that has no instant: doubling, then halving."""
         low, high = 0, 1
-        while (at := self.occurrence(high)) is not None and not holds(at):
+        # isodate reads intervals of nothing and of less, which never get there.
+        while high < 10**18 and (at := self.occurrence(high)) is not None and not holds(at):
             low, high = high, 2 * high
         while low < high:
             middle = (low + high) // 2

@@ -303,6 +303,9 @@ class Model:
             job, trigger = first
             if job.run or self.stopping:
                 self._pend(job, trigger)
+            elif job.pending:  # it was there before
+                pending, job.pending = job.pending, None
+                self.waiting += [(job, pending), (job, trigger)]
             elif job.in_time(trigger, self.now):
                 job.runs += 1
                 job.run = Run(f"{job.name}.{job.runs}", job.name, trigger)

@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from quart.testing import sentinel
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Signalled
@@ -138,8 +139,10 @@ class Server:
 
         async def sent() -> Answer:
             headers = {"Content-Type": content_type} if content_type else {}
-            client: Any = self._app.test_client()
-            response = await client.open(path, method=method, data=body, headers=headers)
+            client = self._app.test_client()
+            response = await client.open(
+                path, method=method, data=body, headers=headers, json=sentinel
+            )
             told = {name.lower(): value for name, value in response.headers.items()}
             return Answer(response.status_code, told, await response.get_data(as_text=False))
 

@@ -26,10 +26,12 @@ def reached() -> Counter[str]:
     return counts
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("corner", WANTED)
 def test_a_corner_is_reached(corner: str) -> None:
     assert reached()[corner] >= WANTED[corner]
 
 
+@pytest.mark.thorough
 def test_every_corner_has_a_number() -> None:
     assert set(reached()) <= set(WANTED)

@@ -24,7 +24,8 @@ from properties.simulation import command_for, play, reduced, report
 from properties.story import Story
 
 scripts = st.integers(0, 2**32 - 1).map(script_of)
-often = settings(max_examples=100)
+PROFILE = settings.default or settings()
+often = settings(max_examples=PROFILE.max_examples // 5)  # a play takes some 20 ms
 
 # Enough for each corner to be reached several times.
 SAMPLE = range(250)
@@ -161,6 +162,7 @@ def sampled(seed: int) -> Ledger:
     return play(script_of(seed))
 
 
+@pytest.mark.thorough
 def test_every_corner_is_reached() -> None:
     """C1, C2, C3, C4, C6: each point where a daemon may die, and whatever else may go wrong."""
     reached: Counter[str] = Counter()
@@ -170,6 +172,7 @@ def test_every_corner_is_reached() -> None:
     assert reached.keys() == CORNERS
 
 
+@pytest.mark.thorough
 def test_every_fate_is_met() -> None:
     """L2, L3, L4, L8: each reason to be missed, each cause to run, and each outcome."""
     reasons: set[Reason] = set()
