@@ -1,0 +1,90 @@
+"""What a scheduler hands out to be made durable, and from where it takes up again."""
+
+from datetime import timedelta
+
+import pytest
+
+from kala_trio.core.job import Exited, Run
+from kala_trio.core.messages import (
+    AttemptEnded,
+    AwaitOrphan,
+    DeleteAll,
+    Disable,
+    ForgetJob,
+    Keep,
+    Start,
+    Tick,
+)
+from kala_trio.core.scheduler import Scheduler
+from properties.world import LATER, START, World
+
+
+def test_a_start_with_nothing_due_writes_nothing() -> None:
+    """C1: what is on the disk already is not written again."""
+    world = World()
+    world.create("a", LATER)
+    world.create("b", parents=("a",))
+    world.do(Start("a"))
+    _, commands = Scheduler.restore(world.snapshot(), world.now)
+    assert [type(each) for each in commands] == [AwaitOrphan]
+
+
+def test_a_failed_commit_after_a_start_takes_back_nothing_but_itself() -> None:
+    """C1: what the disk held at the start is no part of it."""
+    world = World()
+    world.create("a", LATER)
+    scheduler, commands = Scheduler.restore(world.snapshot(), world.now)
+    assert commands == []
+    scheduler.handle(Disable("a"), world.now)
+    scheduler.rollback()
+    assert scheduler.next_wake() == world.scheduler.next_wake()
+    assert Keep(world.jobs["a"]) not in scheduler.handle(Disable("a"), world.now)
+
+
+def test_jobs_are_deleted_in_the_order_of_their_creation() -> None:
+    """C5, L9: not in that of their ids."""
+    world = World()
+    for job_id in ("z", "a", "m"):
+        world.create(job_id, LATER)
+    world.do(DeleteAll())
+    gone = [each.job_id for each in world.log if isinstance(each, ForgetJob)]
+    assert gone == ["z", "a", "m"]
+
+
+def test_an_attempt_is_on_record_from_the_moment_at_which_it_was_decided_on() -> None:
+    """A3: last_attempted_run does not wait for the attempt's end; other times do."""
+    world = World()
+    world.create("a", LATER)
+    world.now += timedelta(seconds=7)
+    world.do(Start("a"))
+    progress = world.progress["a"]
+    assert progress.last_attempted_run == world.now
+    assert (progress.last_success, progress.last_error) == (None, None)
+
+
+@pytest.mark.parametrize("failures", [0, 2])
+def test_a_run_began_when_the_process_of_its_first_attempt_did(failures: int) -> None:
+    """A4: not when it was decided on, and not when a later attempt began."""
+    world = World()
+    world.create("a", LATER, retries=failures)
+    world.do(Start("a"))
+    (run_id,) = world.runs
+    began = [START + timedelta(seconds=10 * number + 0.25) for number in range(failures + 1)]
+    for number, at in enumerate(began, 1):
+        ended_at = world.now = at + timedelta(seconds=1)
+        result = Exited(int(number <= failures))
+        world.do(AttemptEnded(run_id, number, at, ended_at, result))
+    (ended,) = (
+        each.value
+        for each in world.log
+        if isinstance(each, Keep) and isinstance(each.value, Run) and each.value.outcome
+    )
+    assert (ended.started_at, ended.ended_at) == (began[0], world.now)
+    assert world.progress["a"].last_attempted_run == began[-1]
+
+
+def test_a_look_at_nothing_does_nothing() -> None:
+    """C5: a Tick before anything is due decides nothing."""
+    world = World()
+    world.create("a", LATER)
+    assert world.scheduler.handle(Tick(), world.now) == []
