@@ -53,6 +53,8 @@ class _Change(ast.NodeTransformer):
                 node.value = self._expression(value)
             case ast.arg() | ast.AnnAssign() | ast.JoinedStr():
                 pass
+            case ast.Assign(value=ast.Call(func=ast.Name(id="TypeVar"))):
+                pass
             case ast.ClassDef():
                 node.body = [self._statement(each) for each in node.body]
             case ast.FunctionDef():
@@ -129,7 +131,7 @@ def _values(node: ast.expr) -> Iterator[ast.expr]:
 
 def _statements(node: ast.stmt) -> Iterator[ast.stmt]:
     match node:
-        case ast.Expr(value=ast.Constant()):
+        case ast.Expr(value=ast.Constant() | ast.Call(func=ast.Name(id="assert_never"))):
             pass
         case ast.Expr() | ast.Raise() | ast.AugAssign() | ast.Continue() | ast.Break():
             yield ast.Pass()

@@ -1,0 +1,53 @@
+"""What the scheduler knows: what is recorded of a change, and what is left of one undone."""
+
+from datetime import UTC, datetime
+
+from kala_trio.core.job import Definition, Job, Progress
+from kala_trio.core.messages import ForgetJob, Keep
+from kala_trio.core.state import State
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def job(job_id: str, number: int, *parents: str) -> Job:
+    """Return a job that follows ``parents``."""
+    return Job(job_id, number, START, Definition(job_id, "true", parent_jobs=parents))
+
+
+def test_of_each_value_the_last_is_recorded_and_recorded_once() -> None:
+    """C1: what is made durable is where things stand, not how they came to."""
+    state = State()
+    state.keep(job("a", 1))
+    state.keep(Progress("a", False))
+    state.keep(Progress("a", True))
+    assert state.take_records() == [Keep(job("a", 1)), Keep(Progress("a", True))]
+    assert state.take_records() == []
+
+
+def test_nothing_is_recorded_of_a_job_after_it_was_forgotten() -> None:
+    """C1: else a deleted job's progress would be made durable, and would belong to nobody."""
+    state = State()
+    state.keep(job("a", 1))
+    state.keep(Progress("a", False))
+    state.forget_job("a")
+    assert state.take_records() == [ForgetJob("a")]
+
+
+def test_what_is_undone_is_neither_known_nor_recorded() -> None:
+    """C1: after a failed commit the state is that of the last one, and tells what it concerns."""
+    state = State()
+    for each in (job("a", 1), job("b", 2, "a"), Progress("a", False), Progress("b", False)):
+        state.keep(each)
+    state.take_records()
+    state.committed()
+    state.keep(job("c", 3, "a"))
+    state.keep(Progress("c", False))
+    state.keep(Progress("b", True))
+    state.forget_job("b")
+    assert state.children_of("a") == ("c",)
+    assert state.rollback() == {"b"}
+    assert state.take_records() == []
+    assert state.jobs == {"a": job("a", 1), "b": job("b", 2, "a")}
+    assert state.progress == {"a": Progress("a", False), "b": Progress("b", False)}
+    assert state.children_of("a") == ("b",)
+    assert state.rollback() == set()
