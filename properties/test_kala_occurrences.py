@@ -13,7 +13,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 def test_the_moment_of_creation_is_not_the_past_but_the_one_before_is() -> None:
-    """S9: an occurrence at the instant of creation runs, one that is a microsecond older does not."""
+    """S9: an occurrence at the instant of creation runs, one a microsecond older does not."""
     world = World(START)
     world.create("now", f"R0/{START.isoformat()}/PT1S")
     assert world.started() == ["now"]
