@@ -95,6 +95,7 @@ class State:
                 table.pop(key, None)
             else:
                 table[key] = old
+        self._records.clear()
         return concerned & self.jobs.keys()
 
     def _link(self, old: Job | None, new: Job | None) -> None:
