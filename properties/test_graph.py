@@ -177,3 +177,43 @@ def test_a_failure_job_that_is_disabled_or_deleted_is_not_triggered() -> None:
     world.do(Start("a"))
     world.fail("a")
     assert world.started() == ["a", "a"]
+
+
+def test_children_are_served_in_the_order_of_attachment_whatever_they_are_called() -> None:
+    """D2: a decision that is taken back does not change that order either."""
+    world = World()
+    world.create("p", LATER)
+    for child in ("z", "y", "x"):
+        world.create(child, parents=("p",))
+    world.scheduler.handle(Delete("z"), world.now)
+    world.scheduler.rollback()
+    world.do(Start("p"))
+    world.succeed("p")
+    for child in ("z", "y", "x"):
+        world.succeed(child)
+    assert world.started() == ["p", "z", "y", "x"]
+
+
+def test_a_diamond_goes_with_its_top() -> None:
+    """D5: what loses one parent after the other, until none is left, is deleted too."""
+    world = World()
+    world.create("top", LATER)
+    for side in ("left", "right"):
+        world.create(side, parents=("top",))
+    world.create("bottom", parents=("left", "right"))
+    world.do(Delete("top"))
+    assert not world.jobs
+
+
+def test_a_lattice_is_searched_once_not_along_each_of_its_paths() -> None:
+    """D6, D7: a circle is found, or not, in a graph with more paths than there is time."""
+    world = World()
+    world.create("0a", LATER)
+    world.create("0b", LATER)
+    for level in range(1, 200):
+        for side in "ab":
+            world.create(f"{level}{side}", parents=(f"{level - 1}a", f"{level - 1}b"))
+    world.create("other", LATER)
+    world.create("child", parents=("other",), failure="0a")
+    with pytest.raises(Refused, match="circle"):
+        world.create("loop", parents=("199b",), failure="0a")
