@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -45,9 +45,9 @@ def main(seconds: int, jobs: int, connections: int, memory_jobs: int) -> None:
         with running(db) as daemon:
             daemon.get("/stats/")
             print(f"idle, {jobs} jobs: CPU {idle_cpu(daemon, seconds):.2f} %")
-            report("idle", measure(daemon, seconds))
-            with flood(daemon.url, connections):
-                report(f"{connections} connections", measure(daemon, seconds))
+            report("idle", measure(daemon, seconds, nullcontext()))
+            flooded = measure(daemon, seconds, flood(daemon.url, connections))
+            report(f"{connections} connections", flooded)
             drift(daemon)
     memory(memory_jobs)
 
@@ -82,9 +82,11 @@ def cpu(daemon: Daemon) -> float:
     return ticks / TICK
 
 
-def measure(daemon: Daemon, seconds: int) -> tuple[list[float], list[float], list[float]]:
+def measure(
+    daemon: Daemon, seconds: int, meanwhile: AbstractContextManager[None]
+) -> tuple[list[float], list[float], list[float]]:
     """Return the latenesses, in ms, as the daemon, the children and a bare timer see them."""
-    start = datetime.now(UTC) + timedelta(seconds=3)
+    start = datetime.now(UTC) + timedelta(seconds=5)
     repeats = max(1, round(seconds / (MEASURED * INTERVAL.total_seconds()))) - 1
     ids = [
         daemon.create(
@@ -93,8 +95,9 @@ def measure(daemon: Daemon, seconds: int) -> tuple[list[float], list[float], lis
         )
         for number in range(MEASURED)
     ]
-    timer = trio.run(bare_timer, start, repeats * MEASURED)
-    trio.run(trio.sleep, 3)
+    with meanwhile:
+        timer = trio.run(bare_timer, start, repeats * MEASURED)
+        trio.run(trio.sleep, 3)
     noted, seen = [], []
     for job_id in ids:
         for run in daemon.runs(job_id):
