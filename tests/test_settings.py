@@ -1,0 +1,60 @@
+"""Settings: where each comes from, and how a wrong one is told."""
+
+from pathlib import Path
+
+import pytest
+
+from kala_trio.core.errors import Refused
+from kala_trio.settings import Settings, load_settings
+
+
+def config(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "kala.toml"
+    path.write_text(text)
+    return path
+
+
+def test_flags_beat_variables_and_variables_the_file_and_the_file_defaults(tmp_path: Path) -> None:
+    file = config(tmp_path, 'port = 1\nhost = "::1"\ndefault_owner = "file"\ngrace = "PT1M"')
+    found = load_settings(
+        {"config": file, "port": "3", "host": None},
+        {"KALA_TRIO_PORT": "2", "KALA_TRIO_DEFAULT_OWNER": "variable", "PORT": "9"},
+    )
+    assert (found.port, found.default_owner, found.host, found.grace) == (3, "variable", "::1", 60)
+    assert found.db == Settings().db
+    assert load_settings({}, {"KALA_TRIO_CONFIG": str(file)}).port == 1
+
+
+def test_a_database_is_one_by_whatever_name(tmp_path: Path) -> None:
+    """Its outputs lie beside it, not beside a link to it."""
+    (tmp_path / "link.db").symlink_to(tmp_path / "kala.db")
+    assert load_settings({"db": tmp_path / "link.db"}, {}).db == tmp_path.resolve() / "kala.db"
+
+
+def test_the_variables_of_a_run_are_no_settings() -> None:
+    """A daemon may be a job of another one."""
+    assert load_settings({}, {"KALA_TRIO_RUN_ID": "a.1", "KALA_TRIO_JOB_NAME": "b"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("prot = 1", "prot in "),
+        ("port = true", "port in "),
+        ("port = 65536", "port in "),
+        ("grace = 5", "grace in "),
+        ('grace = "P1D"', "grace in "),
+        ('host = ""', "host in "),
+        ('db = ""', "db in "),
+        ('verbose = "maybe"', "verbose in "),
+        ("port = ", "config"),
+        ("x = " + "[" * 3000, "config"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name_with_one_that_works(
+    tmp_path: Path, text: str, field: str
+) -> None:
+    with pytest.raises(Refused) as refusal:
+        load_settings({"config": config(tmp_path, text)}, {})
+    assert refusal.value.field.startswith(field)
+    assert "; for example " in str(refusal.value)
