@@ -1,12 +1,16 @@
 """The bounds of texts, to the character, and of counts beside a date that a zone left out."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from kala_trio.core.duration import Duration
-from kala_trio.core.errors import Malformed
+from kala_trio.core.errors import Malformed, Refused
+from kala_trio.core.job import Definition, Job, Occurrence
+from kala_trio.core.occurrences import following
 from kala_trio.core.schedule import Schedule, parse_schedule
+from kala_trio.core.validation import check
 
 ACCEPTED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 NOON_BEFORE = datetime(2011, 12, 29, 22, tzinfo=UTC)  # December 29 in Apia, which had no 30th
@@ -69,3 +73,41 @@ def test_the_last_occurrence_is_not_on_a_date_that_was_left_out() -> None:
     assert schedule.next_after(NOON_BEFORE) is None
     first = schedule.next_after(NOON_BEFORE - MICROSECOND)
     assert first == last
+
+
+LONGEST: dict[str, str] = {
+    "name": "n" * 1_000,
+    "command": "c" * 10_000,
+    "owner": "o" * 1_000,
+    "schedule": f"R//PT{'1'.zfill(494)}S",
+    "on_failure_job": "i" * 100,
+    "epsilon": f"PT{'1'.zfill(497)}S",
+}
+
+
+@pytest.mark.parametrize("field", LONGEST)
+def test_a_field_of_a_job_may_be_as_long_as_its_bound(field: str) -> None:
+    """S1, S3: and what has one character more is refused, with the bound."""
+    fields: dict[str, Any] = {"name": "a", "command": "true", field: LONGEST[field]}
+    assert check(Definition(**fields), ACCEPTED_AT) == Definition(**fields)
+    fields[field] = LONGEST[field][:-1] + "0" + LONGEST[field][-1]
+    with pytest.raises(Refused, match=f"{len(LONGEST[field])} characters at most") as refusal:
+        check(Definition(**fields), ACCEPTED_AT)
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(("length", "problem"), [(100, "IANA"), (101, "100 characters at most")])
+def test_no_zone_has_a_name_of_100_characters(length: int, problem: str) -> None:
+    """S2: so one that has more is not looked for."""
+    with pytest.raises(Refused, match=problem) as refusal:
+        check(Definition("a", "true", time_zone="Z" * length), ACCEPTED_AT)
+    assert refusal.value.field == "time_zone"
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
+    """L5: also where the zone database says another instant now than it did when it was noted."""
+    definition = Definition("a", "true", schedule="R/2026-07-01T09:00:00[Europe/Berlin]/P1D")
+    noted = datetime(2026, 7, 4, 7, tzinfo=UTC) + timedelta(hours=hours)
+    coming = following(Job("a", 1, ACCEPTED_AT, definition), Occurrence(3, noted))
+    assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
