@@ -137,8 +137,11 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
 async def _stop_on_signal(supervisor: Supervisor, runner: LocalRunner, grace: float) -> None:
     """Drain on the first signal; after the grace period, or on a second one, end the attempts."""
     # What was ignored from the start (nohup) stays ignored, save the one that is meant for daemons.
-    ignored = {each for each in _STOP_SIGNALS if signal.getsignal(each) is signal.SIG_IGN}
-    heeded = [each for each in _STOP_SIGNALS if each is signal.SIGTERM or each not in ignored]
+    heeded = [
+        each
+        for each in _STOP_SIGNALS
+        if each is signal.SIGTERM or signal.getsignal(each) is not signal.SIG_IGN
+    ]
     with trio.open_signal_receiver(*heeded) as received:
         number = await anext(received)
         log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
@@ -158,9 +161,7 @@ async def _keep_web(
         began = trio.current_time()
         try:
             how = await _run_web(listener, settings, ask)
-        except (
-            OSError
-        ) as error:  # too many processes or open files, say, or Python is being upgraded
+        except OSError as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
         log.error("the web process %s; starting it again in %g s", how, pause)
