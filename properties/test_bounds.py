@@ -104,6 +104,21 @@ def test_no_zone_has_a_name_of_100_characters(length: int, problem: str) -> None
     assert refusal.value.field == "time_zone"
 
 
+@pytest.mark.parametrize(
+    ("found", "quoted"),
+    [
+        ("x" * 118, "'" + "x" * 118 + "'"),
+        ("x" * 119, "'" + "x" * 57 + "..." + "x" * 58 + "'"),
+        (10**5_000, "a number of very many digits"),
+    ],
+    ids=["whole", "cut", "digits"],
+)
+def test_a_refusal_quotes_120_characters(found: object, quoted: str) -> None:
+    """S1: the beginning and the end of what is longer."""
+    refusal = Refused("name", "must be short", found=found, example="'a'")
+    assert str(refusal) == f"name: must be short, found {quoted}; for example 'a'"
+
+
 @pytest.mark.parametrize("hours", [-1, 0, 1])
 def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     """L5: also where the zone database says another instant now than it did when it was noted."""

@@ -3,8 +3,25 @@
 from datetime import timedelta
 
 import pytest
+from msgspec.structs import replace
 
-from kala_trio.core.job import Exited, Run
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Definition,
+    Exited,
+    Lost,
+    Missed,
+    NotStarted,
+    Progress,
+    Reason,
+    Result,
+    Run,
+    Signalled,
+    Stopped,
+    Trigger,
+    reason_of,
+)
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
@@ -12,6 +29,7 @@ from kala_trio.core.messages import (
     Disable,
     ForgetJob,
     Keep,
+    Snapshot,
     Start,
     Tick,
 )
@@ -88,3 +106,60 @@ def test_a_look_at_nothing_does_nothing() -> None:
     world = World()
     world.create("a", LATER)
     assert world.scheduler.handle(Tick(), world.now) == []
+
+
+def test_a_definition_asks_for_nothing_that_it_does_not_say() -> None:
+    """A1, L4: no retries, no limit, and the latest occurrence after a downtime."""
+    plain = Definition("a", "true")
+    assert (plain.retries, plain.epsilon, plain.disabled) == (0, "", False)
+    assert plain.resume_at_next_scheduled_time is False
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (Exited(0), ""),
+        (Exited(1), "exit code 1"),
+        (Exited(-1), "exit code -1"),
+        (Signalled("SIGKILL"), "killed by SIGKILL"),
+        (NotStarted("no such file: 'x'"), "no such file: 'x'"),
+        (Lost(), "the daemon died while it was in progress"),
+        (Stopped(), "stopped with the daemon"),
+    ],
+)
+def test_an_attempt_says_why_it_did_not_succeed(result: Result, reason: str) -> None:
+    """A1: and says nothing where it did."""
+    assert reason_of(result) == reason
+
+
+def test_every_instant_on_record_is_part_of_the_floor() -> None:
+    """C6: each of them had come when it was written down, so time goes on from the latest."""
+    world = World()
+    world.create("a", LATER)
+    (job,) = world.snapshot().jobs
+    hours = iter(START + timedelta(hours=number) for number in range(1, 9))
+    manual = Trigger(Cause.MANUAL, next(hours))
+    missed = Missed("a", "a", 1, Cause.MANUAL, Reason.OVERLAP, 2, START, next(hours))
+    progress = Progress(
+        "a",
+        disabled=False,
+        pending=manual,
+        last_success=next(hours),
+        last_error=next(hours),
+        last_attempted_run=next(hours),
+        latest_missed=(missed,),
+    )
+    run = Run("a.1", "a", "a", 1, manual, next(hours))
+    attempt = Attempt("a.1", 1, next(hours))
+    snapshot = Snapshot(
+        jobs=(replace(job, created_at=next(hours)),),
+        progress=(progress,),
+        runs=(run,),
+        attempts=(attempt,),
+    )
+    assert sorted(snapshot.instants()) == [
+        START + timedelta(hours=number) for number in range(1, 9)
+    ]
+    assert list(Snapshot(jobs=(job,), progress=(Progress("a", disabled=False),)).instants()) == [
+        START
+    ]

@@ -202,7 +202,7 @@ class Queue(Struct, frozen=True, gc=False):
 
     run_id: str
     children: tuple[str, ...]
-    position: int = 0
+    position: int
 
 
 class Progress(Struct, frozen=True, gc=False):
