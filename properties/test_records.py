@@ -112,7 +112,7 @@ def test_a_definition_asks_for_nothing_that_it_does_not_say() -> None:
     """A1, L4: no retries, no limit, and the latest occurrence after a downtime."""
     plain = Definition("a", "true")
     assert (plain.retries, plain.epsilon, plain.disabled) == (0, "", False)
-    assert plain.resume_at_next_scheduled_time is False
+    assert (plain.resume_at_next_scheduled_time, plain.rerun_lost) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +163,13 @@ def test_every_instant_on_record_is_part_of_the_floor() -> None:
     assert list(Snapshot(jobs=(job,), progress=(Progress("a", disabled=False),)).instants()) == [
         START
     ]
+
+
+def test_a_jobs_missed_records_are_numbered_from_one() -> None:
+    """L5: so that a reader can tell whether it has seen all of them."""
+    world = World()
+    world.create("a", LATER)
+    for _ in range(3):
+        world.do(Start("a"))
+    world.do(Disable("a"))
+    assert sorted(world.missed) == [("a", 1), ("a", 2)]

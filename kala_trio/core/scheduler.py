@@ -382,6 +382,8 @@ class Scheduler:
             if not self._stopping:
                 self._take_pending(progress)
             self._trigger_followers(job, run, outcome, now)
+            if outcome is Outcome.LOST and job.definition.rerun_lost:
+                self._rerun(job, run, now)
         self._turn_is_over(run.trigger, now)
 
     def _trigger_followers(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> None:
@@ -392,6 +394,14 @@ class Scheduler:
                 self._next_in_queue(run.id, now)
         elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
             self._trigger(heir, Trigger(Cause.FAILURE, now, source=run.id))
+
+    def _rerun(self, job: Job, lost: Run, now: datetime) -> None:
+        """Ask for what was lost once more, as of the time that it was scheduled for: rule C3."""
+        trigger = Trigger(Cause.RERUN, lost.trigger.scheduled_at, source=lost.id)
+        if self._state.progress[job.id].disabled:
+            self._miss_trigger(job, trigger, Reason.DISABLED, now)
+        else:
+            self._trigger(job.id, trigger)
 
     def _turn_is_over(self, trigger: Trigger, now: datetime) -> None:
         """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""
