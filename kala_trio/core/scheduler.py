@@ -83,17 +83,7 @@ class Scheduler:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
         self._now = now = max([at, *snapshot.instants()])
-        for values in (
-            snapshot.jobs,
-            snapshot.progress,
-            snapshot.runs,
-            snapshot.attempts,
-            snapshot.queues,
-        ):
-            for value in values:
-                self._state.keep(value)
-        self._state.take_records()
-        self._state.committed()
+        self._state = State.of(snapshot)
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
