@@ -84,17 +84,17 @@ class Scheduler:
         self = cls()
         self._now = now = max([at, *snapshot.instants()])
         self._state = State.of(snapshot)
+        self._wakes = Wakes(self._state)
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
                 # The stop came between a failure and its failure job, which counts from now (D9).
                 waiting = replace(waiting, scheduled_at=now)
-                self._state.keep(replace(progress, pending=waiting))
+                self._keep(replace(progress, pending=waiting))
             if not progress.disabled and progress.next and progress.next.at <= now:
                 self._catch_up(job, Reason.DOWNTIME, now)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
-        self._wakes = Wakes(self._state)
         self._acts += [
             AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
         ]
