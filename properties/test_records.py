@@ -31,6 +31,7 @@ from kala_trio.core.messages import (
     Keep,
     Snapshot,
     Start,
+    Stop,
     Tick,
 )
 from kala_trio.core.scheduler import Scheduler
@@ -173,3 +174,35 @@ def test_a_jobs_missed_records_are_numbered_from_one() -> None:
         world.do(Start("a"))
     world.do(Disable("a"))
     assert sorted(world.missed) == [("a", 1), ("a", 2)]
+
+
+def test_misses_of_one_cause_are_one_record_until_an_attempt_lies_between() -> None:
+    """L5: of starts by hand as of occurrences, and an attempt at the same instant is none."""
+    world = World()
+    world.create("a", LATER)
+    for _ in range(4):
+        world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 2)]
+    world.now += timedelta(seconds=1)
+    world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 3)]
+    world.now += timedelta(seconds=1)
+    world.succeed("a")
+    world.now += timedelta(seconds=1)
+    for _ in range(3):
+        world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 3), ("overlap", 2)]
+
+
+def test_misses_before_the_first_attempt_are_one_record() -> None:
+    """L5: nothing lies between them."""
+    world = World()
+    world.create("p", LATER)
+    world.create("a", parents=("p",), epsilon="PT1S")
+    for _ in range(2):
+        world.do(Start("p"))
+        world.do(Stop())
+        world.succeed("p")
+        world.crash(10)
+    assert world.misses("a") == [("epsilon", 2)]
+    assert world.progress["a"].last_attempted_run is None
