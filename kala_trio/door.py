@@ -11,7 +11,14 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused, Unanswered, Unavailable
+from kala_trio.core.errors import (
+    Conflict,
+    KalaTrioError,
+    NotFound,
+    Refused,
+    Unanswered,
+    Unavailable,
+)
 from kala_trio.core.messages import Request
 
 log = logging.getLogger(__name__)

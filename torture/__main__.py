@@ -50,7 +50,7 @@ def figures(ledgers: Ledgers, restarts: list[float]) -> str:
     """Tell how much happened."""
     store = ledgers.store
     done = Counter(str(ask.what) for ask in ledgers.asks if ask.is_done)
-    unanswered = sum(ask.status is None for ask in ledgers.asks)
+    unanswered = sum(ask.may_be_done and not ask.is_done for ask in ledgers.asks)
     outcomes = Counter(str(run.outcome) for run in store.runs)
     causes = Counter(run.trigger.cause for run in store.runs)
     missed: Counter[str] = Counter()

@@ -7,7 +7,7 @@ Instants are microseconds since 1970.
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,6 +20,8 @@ DATABASE = "kala.db"
 LOG = "daemon.log"
 
 T = TypeVar("T")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Body(Struct, frozen=True):
@@ -204,8 +206,7 @@ class Ledgers(Struct, frozen=True):
 
 def microseconds(instant: datetime) -> int:
     """Return an instant as it lies in the database."""
-    since = instant - datetime(1970, 1, 1, tzinfo=UTC)
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def read_marks(directory: Path) -> tuple[Mark, ...]:
