@@ -3,8 +3,8 @@
     python -m torture [--kills 200] [--seconds 600] [--seed 1]
 
 The seed stands in the first line. What is drawn follows from it, but not what the machine makes of
-it: the same seed does not bring the same kills at the same instants of the daemon. Where a claim
-does not hold, the directory is kept: ``python -m torture --judge DIRECTORY`` judges it again.
+it: the same seed does not kill the daemon in the same places again. Where a claim does not hold,
+the offending records are printed, and the directory is kept.
 """
 
 import random
