@@ -193,7 +193,7 @@ def _kill_group(attempt: Started) -> bool:
     variable = f"KALA_TRIO_RUN_ID={attempt.run_id}".encode()
     try:
         pidfd = os.pidfd_open(attempt.pid)
-    except ProcessLookupError:
+    except OSError:  # its number may mean a thread by now
         return False
     try:
         # By now the number may mean another process, which is none of our business.
