@@ -11,7 +11,14 @@ import msgspec
 import trio
 from msgspec import Struct
 
-from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused, Unavailable
+from kala_trio.core.errors import (
+    Conflict,
+    KalaTrioError,
+    NotFound,
+    Refused,
+    Unanswered,
+    Unavailable,
+)
 from kala_trio.core.messages import Request
 
 log = logging.getLogger(__name__)
@@ -55,7 +62,8 @@ class Door:
 
         Raises:
             Refused, NotFound, Conflict, Unavailable: as the scheduler raised it; Unavailable also
-                when the scheduler is gone.
+                when the scheduler is gone already.
+            Unanswered: the scheduler went before it answered.
         """
         if not self._open:
             raise Unavailable("kala-trio is stopping; send it again in a while")
@@ -84,7 +92,7 @@ class Door:
             self._open = False
             for waiting in self._waiting.values():
                 problem = "the scheduler has gone; look whether it took this before you repeat it"
-                waiting.answer(Unavailable(problem))
+                waiting.answer(Unanswered(problem))
 
 
 class _Waiting:

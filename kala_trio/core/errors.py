@@ -48,5 +48,9 @@ class Unavailable(KalaTrioError):
     """Nothing was changed and nothing is wrong with the request: send it again later."""
 
 
+class Unanswered(KalaTrioError):
+    """It was carried out or it was not, and nobody can tell: look before you send it again."""
+
+
 class CannotStart(KalaTrioError):
     """The daemon cannot start here: mend what the message names."""

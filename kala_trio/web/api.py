@@ -14,7 +14,14 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from kala_trio import wire
-from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused, Unavailable
+from kala_trio.core.errors import (
+    Conflict,
+    KalaTrioError,
+    NotFound,
+    Refused,
+    Unanswered,
+    Unavailable,
+)
 from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
 from kala_trio.core.validation import check
 from kala_trio.runner.output import output_path, read_output
@@ -33,7 +40,7 @@ _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "enable": Enable,
     "disable": Disable,
 }
-_STATUS = {Refused: 400, NotFound: 404, Conflict: 409, Unavailable: 503}
+_STATUS = {Refused: 400, NotFound: 404, Conflict: 409, Unanswered: 502, Unavailable: 503}
 
 
 def create_app(
