@@ -19,6 +19,7 @@ import trio
 
 from kala_trio import __version__
 from kala_trio.clock import WallClock
+from kala_trio.complaint import Complaint
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
 from kala_trio.core.messages import Request
 from kala_trio.core.scheduler import Scheduler
@@ -157,20 +158,24 @@ async def _keep_web(
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses."""
     pause = 0.0
+    complaint = Complaint(log, "the web process is back")
     while True:
         began = trio.current_time()
         try:
-            how = await _run_web(listener, settings, ask)
+            how = await _run_web(listener, settings, ask, complaint)
         except OSError as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
-        log.error("the web process %s; starting it again in %g s", how, pause)
+        complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
         await trio.sleep(pause)
         pause = min(_WEB_LONGEST_PAUSE, 2 * pause or 0.1)
 
 
 async def _run_web(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request], Awaitable[None]],
+    complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
 
@@ -185,8 +190,10 @@ async def _run_web(
             process_group=0,
         )
     try:
-        async with trio.SocketStream(ours) as stream:
+        async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
+            nursery.start_soon(_end_when_settled, complaint)
             await serve_door(stream, ask)
+            nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
             with trio.move_on_after(_WEB_LAST_ANSWERS):
@@ -195,6 +202,11 @@ async def _run_web(
                 process.kill()
                 await process.wait()
     return f"ended with status {process.returncode}"
+
+
+async def _end_when_settled(complaint: Complaint) -> None:
+    await trio.sleep(_WEB_SETTLED)
+    complaint.end()
 
 
 def _web_command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:
