@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from kala_trio import __version__
 from kala_trio.clock import WallClock
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
-from kala_trio.core.messages import Request
+from kala_trio.core.messages import Command, Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
 from kala_trio.runner.output import output_root
@@ -58,11 +58,12 @@ def run(settings: Settings) -> None:
         closing(Journal(settings.db)) as journal,
         _listen(settings.host, settings.port) as listener,
     ):
+        scheduler, first = _restore(journal, settings.db)
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
         try:
-            trio.run(_serve, settings, journal, listener)
+            trio.run(_serve, settings, journal, listener, scheduler, first)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -116,17 +117,27 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
-    clock = WallClock()
-    snapshot = journal.load()
+def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
+    """Go on where the last daemon ended; also return the commands with which to begin."""
     try:
-        scheduler, first = Scheduler.restore(snapshot, clock.now())
+        restored = Scheduler.restore(journal.load(), WallClock().now())
     except Refused as error:
-        raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
+        raise CannotStart(f"database: {db} holds what can't be read: {error}") from error
     # All that was loaded lives long: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    return restored
+
+
+async def _serve(
+    settings: Settings,
+    journal: Journal,
+    listener: socket.socket,
+    scheduler: Scheduler,
+    first: Sequence[Command],
+) -> None:
     async with trio.open_nursery() as nursery:
+        clock = WallClock()
         runner = LocalRunner(output_root(settings.db), clock, nursery)
         supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
         nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)

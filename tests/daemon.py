@@ -112,6 +112,17 @@ def running(db: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> Iterator[Da
                 daemon.process.kill()
 
 
+def refusal(db: Path, wrapper: tuple[str, ...] = ()) -> str:
+    """Return the one sentence of a daemon that can't start, and ends with status 1."""
+    done = subprocess.run(
+        [*wrapper, *command(db)], stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("kala-trio: database: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
 def eventually(condition: Callable[[], T]) -> T:
     """Return the first true value of ``condition``, for what no event tells of."""
     deadline = time.monotonic() + PATIENCE

@@ -38,10 +38,10 @@ class Group(Struct, frozen=True):
 
     @classmethod
     def noted(cls, note: Path) -> Self | None:
-        """Return the group that a note tells of; None where there is no note, or half of one."""
+        """Return the group that a note tells of; None where none can be read, or half of one."""
         try:
             return msgspec.json.decode(note.read_bytes(), type=cls)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError):
             return None
 
     def note(self, note: Path) -> None:

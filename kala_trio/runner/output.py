@@ -204,6 +204,7 @@ class Stream:
         self._reader = None if fifo is None else os.open(fifo, flags)
         self._fifo = fifo
         self._capture = Capture(path, complaint)
+        self._complaint = complaint
 
     @classmethod
     def make(cls, path: Path, complaint: Complaint) -> Self:
@@ -291,8 +292,15 @@ class Stream:
     def remove(self) -> None:
         """Take the pipe's name away; processes that hold the pipe keep it."""
         if self._fifo is not None:
-            with suppress(FileNotFoundError):
-                self._fifo.unlink()
+            remove(self._fifo, self._complaint)
+
+
+def remove(path: Path, complaint: Complaint) -> None:
+    """Remove a file that is of no use any more, if it is there and the disk lets it go."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        complaint.tell(f"{path} cannot be removed: {error}")
 
 
 async def discard(reader: int) -> None:

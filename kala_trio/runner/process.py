@@ -24,7 +24,7 @@ from kala_trio.complaint import Complaint
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Stream, discard, output_path
+from kala_trio.runner.output import Stream, discard, output_path, remove
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class LocalRunner:
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
             stream.remove()
-        _note_of(path).unlink(missing_ok=True)
+        remove(_note_of(path), self._complaint)
         attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
@@ -119,7 +119,7 @@ class LocalRunner:
                     child = _Child(words, _environment(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            cleanup.callback(_note_of(path).unlink, missing_ok=True)
+            cleanup.callback(remove, _note_of(path), self._complaint)
             child.note(_note_of(path), self._complaint)
             result = await self._watch(child, stream)
             if rest := stream.drain():
