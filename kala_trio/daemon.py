@@ -20,7 +20,7 @@ import trio
 from kala_trio import __version__
 from kala_trio.clock import WallClock
 from kala_trio.complaint import Complaint
-from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
+from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
 from kala_trio.core.messages import Command, Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
@@ -29,6 +29,7 @@ from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
+from kala_trio.threads import needing_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +175,7 @@ async def _keep_web(
         began = trio.current_time()
         try:
             how = await _run_web(listener, settings, ask, complaint)
-        except OSError as error:  # too many processes or open files, say
+        except (OSError, Unavailable) as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
         complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
@@ -190,10 +191,10 @@ async def _run_web(
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
 
-    Raises OSError where it can't be started.
+    Raises OSError or Unavailable where it can't be started.
     """
     ours, theirs = trio.socket.socketpair()
-    with theirs:
+    with theirs, needing_a_thread():
         process = await trio.lowlevel.open_process(
             _web_command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
             stdin=subprocess.DEVNULL,

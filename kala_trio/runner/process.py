@@ -21,6 +21,7 @@ import trio
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
+from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
@@ -212,7 +213,8 @@ class _Child:
             await self.ended()
             try:
                 await group_ended(self._process.pid)
-            except OSError as error:  # too many open files, say: those that are left get all of it
+            except (OSError, Unavailable) as error:
+                # Too many open files, say: those that are left get all of it.
                 log.warning("cannot look for process group %d: %s", self._process.pid, error)
                 await trio.sleep_forever()
 

@@ -18,8 +18,7 @@ from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapsh
 from kala_trio.store import rows
 from kala_trio.store.schema import WRITE_NOTHING, open_database, prepare
 from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
-
-_NO_THREAD = "can't start new thread"  # what Python says when the system has too many
+from kala_trio.threads import needing_a_thread
 
 
 class Journal:
@@ -73,14 +72,12 @@ class Journal:
         if not (records or self._failed):
             return
         try:
-            await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
-        except RuntimeError as error:
-            if str(error) != _NO_THREAD:
-                raise
+            with needing_a_thread():
+                await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+        except Unavailable:
             self._failed = True
-            raise Unavailable(
-                f"database: {self._path} cannot be written: {error}; too many processes run"
-            ) from error
+            raise
+        self._failed = False
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -94,11 +91,9 @@ class Journal:
                 if not records:
                     self._database.execute(WRITE_NOTHING)
         except sqlite3.Error as error:
-            self._failed = True
             if primary(error) == sqlite3.SQLITE_IOERR:
                 self._bury()
             raise Unavailable(sentence(self._path, "cannot be written", error)) from error
-        self._failed = False
 
     def _bury(self) -> None:
         """Overwrite what a commit that failed has left in the write-ahead log.
