@@ -1,6 +1,7 @@
 """Disks for tests: a small one that can be filled and made read-only, and one that fails."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,9 @@ class SmallDisk:
 
     def __init__(self, path: Path, size: str) -> None:
         """Mount a disk of ``size`` in a namespace of its own, which one process holds open."""
+        for tool in ("unshare", "nsenter"):
+            if not shutil.which(tool):
+                pytest.skip(f"there is no {tool} to mount a disk with")
         path.mkdir()
         unshare, enter = ["unshare", "--mount"], ["nsenter", "--mount"]
         if os.geteuid():
@@ -70,7 +74,7 @@ class SmallDisk:
 
     def remount(self, option: str) -> None:
         """Make it ``ro`` or ``rw``."""
-        mount = ["mount", "-o", f"remount,{option}", str(self.path)]
+        mount = ["mount", "-o", f"remount,bind,{option}", str(self.path)]
         subprocess.run([*self.wrapper, *mount], check=True)
 
 
