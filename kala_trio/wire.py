@@ -188,6 +188,7 @@ _READERS: dict[str, Callable[[str, object], object]] = {
     "retries": _number,
     "epsilon": _text,
     "resume_at_next_scheduled_time": _flag,
+    "rerun_lost": _flag,
 }
 _UNSUPPORTED = {
     "type": "0",
@@ -223,6 +224,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "retries": definition.retries,
         "epsilon": definition.epsilon,
         "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
+        "rerun_lost": definition.rerun_lost,
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},

@@ -42,6 +42,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "retries": st.integers(0, 3) | st.integers(0, 1_000_000),
     "disabled": st.booleans(),
     "resume_at_next_scheduled_time": st.booleans(),
+    "rerun_lost": st.booleans(),
 }
 """Values that are accepted whatever else a body says, but for the keys that hold ids."""
 
@@ -61,6 +62,7 @@ NEARLY: dict[str, list[Any]] = {
     "on_failure_job": ["no such job", "i" * 101, "\0", "\ud800", " "],
     "disabled": ["true", 0, 1, None, []],
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
+    "rerun_lost": ["true", 1, None, []],
 }
 """For each key, values that are refused, and with that key named."""
 

@@ -310,6 +310,13 @@ def followers_follow(story: Story) -> None:
         if run.trigger.cause is Cause.PARENT:
             assert origin.outcome is Outcome.SUCCEEDED, (source, run.id)
             assert origin.job_id in story.definitions[run.job_id].parent_jobs
+        elif run.trigger.cause is Cause.RERUN:
+            assert origin.outcome is Outcome.LOST, (source, run.id)
+            assert story.definitions[run.job_id].rerun_lost
+            assert (origin.job_id, origin.trigger.scheduled_at) == (
+                run.job_id,
+                run.trigger.scheduled_at,
+            )
         else:
             assert origin.outcome not in (Outcome.SUCCEEDED, None), (source, run.id)
             assert story.definitions[origin.job_id].on_failure_job == run.job_id

@@ -272,9 +272,19 @@ class Model:
                 self._next_turn(run.id)
             elif (failure := job.definition.on_failure_job) and not self.job(failure).disabled:
                 self._trigger(self.job(failure), Trigger("failure", self.now, source=run.id))
+            if outcome == "lost" and job.definition.rerun_lost:
+                self._rerun(job, run)
         if run.trigger.cause == "parent" and run.trigger.source:
             self._next_turn(run.trigger.source)
         self.look()
+
+    def _rerun(self, job: Job, lost: Run) -> None:
+        """Trigger what was lost once more, with its own S: C3."""
+        trigger = Trigger("rerun", lost.trigger.at, source=lost.id)
+        if job.disabled:
+            self._note(job, trigger, "disabled")
+        else:
+            self._trigger(job, trigger)
 
     def restart(self, now: datetime) -> None:
         """Be back after a stop or a crash, with the runs in progress as orphans: L4, C3.
@@ -315,8 +325,12 @@ class Model:
                 self._miss(job, trigger, "epsilon")
 
     def _pend(self, job: Job, trigger: Trigger) -> None:
-        self._miss_pending(job, "overlap")
-        job.pending = trigger
+        """Let the trigger wait; of two, the one whose time is earlier is missed: L2."""
+        if job.pending and job.pending.at > trigger.at:
+            self._miss(job, trigger, "overlap")
+        else:
+            self._miss_pending(job, "overlap")
+            job.pending = trigger
 
     def _miss_pending(self, job: Job, reason: str) -> None:
         if job.pending:

@@ -22,7 +22,7 @@ from trio.testing import MockClock
 
 from kala_trio.clock import VirtualClock
 from kala_trio.core.errors import KalaTrioError, Unavailable
-from kala_trio.core.job import Attempt, Exited, Lost, Stopped
+from kala_trio.core.job import Attempt, Cause, Exited, Lost, Stopped
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
@@ -223,6 +223,8 @@ class Daemon:
         if self._is_over:
             self._world.mark("an attempt came too late to start")
             return AttemptEnded(act.run.id, act.number, started_at, started_at, Stopped())
+        if act.run.trigger.cause is Cause.RERUN:
+            self._world.mark("a lost run is run once more")
         self._world.ledger.processes.append(process)
         await self._reach(Point.AFTER_SPAWN)
         deadline = process.ended_at / _SECOND

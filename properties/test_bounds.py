@@ -126,3 +126,24 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     noted = datetime(2026, 7, 4, 7, tzinfo=UTC) + timedelta(hours=hours)
     coming = following(Job("a", 1, ACCEPTED_AT, definition), Occurrence(3, noted))
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("length", [100, 101])
+def test_a_parents_id_has_100_characters_at_most(length: int) -> None:
+    """D1: whether there is such a job is asked elsewhere."""
+    definition = Definition("a", "true", parent_jobs=("i" * length,))
+    if length == 100:
+        assert check(definition, ACCEPTED_AT) == definition
+        return
+    with pytest.raises(Refused, match="100 characters at most") as refusal:
+        check(definition, ACCEPTED_AT)
+    assert refusal.value.field == "parent_jobs"
+
+
+def test_a_command_may_end_in_an_empty_word_but_not_begin_with_one() -> None:
+    """A1: the first word is a program, the others are whatever it takes."""
+    definition = Definition("a", "printf ''")
+    assert check(definition, ACCEPTED_AT) == definition
+    with pytest.raises(Refused) as refusal:
+        check(Definition("a", "'' printf"), ACCEPTED_AT)
+    assert refusal.value.field == "command"

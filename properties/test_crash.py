@@ -28,7 +28,7 @@ PROFILE = settings.default or settings()
 often = settings(max_examples=PROFILE.max_examples // 5)  # a play takes some 20 ms
 
 # Enough for each corner to be reached several times.
-SAMPLE = range(250)
+SAMPLE = range(320)
 
 CORNERS = {
     *(f"death: {point}" for point in Point),
@@ -42,6 +42,7 @@ CORNERS = {
     "a commit: hang",
     "an attempt was cut off, its process lives",
     "an attempt was cut off, its process is gone",
+    "a lost run is run once more",
     "an attempt was stopped",
     "an attempt came too late to start",
     "a trigger is pending across a restart",

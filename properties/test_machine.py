@@ -73,6 +73,7 @@ drafts = st.builds(
     retries=st.integers(0, 2),
     epsilon=st.sampled_from(["", "PT5S", "PT1M"]),
     resume_at_next_scheduled_time=st.booleans(),
+    rerun_lost=st.booleans(),
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])
 kinds = st.sampled_from([Start, Start, Start, Enable, Disable, Disable, Delete])

@@ -31,6 +31,7 @@ from kala_trio.core.messages import (
     Keep,
     Snapshot,
     Start,
+    Stop,
     Tick,
 )
 from kala_trio.core.scheduler import Scheduler
@@ -112,7 +113,7 @@ def test_a_definition_asks_for_nothing_that_it_does_not_say() -> None:
     """A1, L4: no retries, no limit, and the latest occurrence after a downtime."""
     plain = Definition("a", "true")
     assert (plain.retries, plain.epsilon, plain.disabled) == (0, "", False)
-    assert plain.resume_at_next_scheduled_time is False
+    assert (plain.resume_at_next_scheduled_time, plain.rerun_lost) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -163,3 +164,45 @@ def test_every_instant_on_record_is_part_of_the_floor() -> None:
     assert list(Snapshot(jobs=(job,), progress=(Progress("a", disabled=False),)).instants()) == [
         START
     ]
+
+
+def test_a_jobs_missed_records_are_numbered_from_one() -> None:
+    """L5: so that a reader can tell whether it has seen all of them."""
+    world = World()
+    world.create("a", LATER)
+    for _ in range(3):
+        world.do(Start("a"))
+    world.do(Disable("a"))
+    assert sorted(world.missed) == [("a", 1), ("a", 2)]
+
+
+def test_misses_of_one_cause_are_one_record_until_an_attempt_lies_between() -> None:
+    """L5: of starts by hand as of occurrences, and an attempt at the same instant is none."""
+    world = World()
+    world.create("a", LATER)
+    for _ in range(4):
+        world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 2)]
+    world.now += timedelta(seconds=1)
+    world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 3)]
+    world.now += timedelta(seconds=1)
+    world.succeed("a")
+    world.now += timedelta(seconds=1)
+    for _ in range(3):
+        world.do(Start("a"))
+    assert world.misses("a") == [("overlap", 3), ("overlap", 2)]
+
+
+def test_misses_before_the_first_attempt_are_one_record() -> None:
+    """L5: nothing lies between them."""
+    world = World()
+    world.create("p", LATER)
+    world.create("a", parents=("p",), epsilon="PT1S")
+    for _ in range(2):
+        world.do(Start("p"))
+        world.do(Stop())
+        world.succeed("p")
+        world.crash(10)
+    assert world.misses("a") == [("epsilon", 2)]
+    assert world.progress["a"].last_attempted_run is None

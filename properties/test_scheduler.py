@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
-from kala_trio.core.job import Cause, Definition, Exited, Lost, Stopped
+from kala_trio.core.job import Cause, Definition, Exited, Lost, Stopped, Trigger
 from kala_trio.core.messages import (
     AttemptEnded,
     Create,
@@ -162,6 +162,53 @@ def test_what_was_cut_off_is_lost_and_not_retried_and_the_job_is_busy_until_its_
     world.end("a.1", Lost())
     assert world.outcomes("a") == ["lost", None]
     assert world.progress["a"].error_count == 1
+
+
+def test_a_lost_run_is_run_once_more_as_of_its_scheduled_time_where_the_job_says_so() -> None:
+    """C3: by a run of its own, before what came due meanwhile; its failure job runs as well."""
+    world = World()
+    world.create("alarm", LATER)
+    world.create("a", EVERY_10_S, rerun=True, failure="alarm")
+    world.pass_time(10)
+    lost = world.runs["a.1"].trigger
+    world.crash(15, orphans=True)
+    world.end("a.1", Lost())
+    assert world.started() == ["a", "a", "alarm"]
+    assert world.runs["a.2"].trigger == Trigger(Cause.RERUN, lost.scheduled_at, source="a.1")
+    pending = world.progress["a"].pending
+    assert pending
+    assert pending.cause is Cause.OCCURRENCE
+    world.succeed("a")
+    assert world.outcomes("a") == ["lost", "succeeded", None]
+
+
+def test_a_rerun_starts_no_later_than_epsilon_after_the_lost_runs_scheduled_time() -> None:
+    """C3, L3: it is then missed, and so it is where the job was disabled meanwhile."""
+    world = World()
+    world.create("late", EVERY_10_S, rerun=True, epsilon="PT8S")
+    world.create("off", EVERY_10_S, rerun=True)
+    world.pass_time(10)
+    world.do(Disable("off"))
+    world.crash(9)
+    assert world.outcomes("late") == world.outcomes("off") == ["lost"]
+    assert world.other_misses("late") == [("rerun", "epsilon")]
+    assert world.other_misses("off") == [("rerun", "disabled")]
+
+
+def test_a_rerun_is_run_once_more_if_it_is_lost_itself() -> None:
+    """C3: and a stop makes it wait, as any trigger (C4)."""
+    world = World()
+    world.create("a", LATER, rerun=True)
+    world.do(Start("a"))
+    world.crash()
+    world.crash()
+    assert world.outcomes("a") == ["lost", "lost", None]
+    world.crash(orphans=True)
+    world.do(Stop())
+    world.end("a.3", Lost())
+    assert world.outcomes("a") == ["lost"] * 3
+    world.crash()
+    assert world.outcomes("a") == ["lost"] * 3 + [None]
 
 
 def test_a_stopping_scheduler_starts_nothing_and_pending_triggers_wait() -> None:

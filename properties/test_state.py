@@ -51,3 +51,18 @@ def test_what_is_undone_is_neither_known_nor_recorded() -> None:
     assert state.progress == {"a": Progress("a", False), "b": Progress("b", False)}
     assert state.children_of("a") == ("b",)
     assert state.rollback() == set()
+
+
+def test_nothing_is_left_of_who_follows_jobs_that_are_gone() -> None:
+    """C1: so that what is known does not grow with all the jobs that there ever were."""
+    state = State()
+    state.keep(job("a", 1))
+    state.keep(Job("b", 2, START, Definition("b", "true", on_failure_job="a")))
+    state.keep(job("c", 3, "a"))
+    assert state.pointing_at("a") == ["c", "b"]
+    assert state.pointing_at("") == []
+    for job_id in ("b", "c", "a"):
+        state.keep(Progress(job_id, False))
+        state.forget_job(job_id)
+    state.committed()
+    assert (state._children, state._heirs) == ({}, {})

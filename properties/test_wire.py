@@ -48,6 +48,7 @@ definitions = st.builds(
     retries=st.integers(0, 1_000_000),
     epsilon=st.just("") | intervals.map(Interval.text),
     resume_at_next_scheduled_time=st.booleans(),
+    rerun_lost=st.booleans(),
 ) | st.builds(
     Definition,
     name=names,

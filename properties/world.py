@@ -82,6 +82,7 @@ class World:
         epsilon: str = "",
         disabled: bool = False,
         resume: bool = False,
+        rerun: bool = False,
     ) -> None:
         """Create a job and serve what is due."""
         definition = Definition(
@@ -95,6 +96,7 @@ class World:
             retries=retries,
             epsilon=epsilon,
             resume_at_next_scheduled_time=resume,
+            rerun_lost=rerun,
         )
         self.do(Create(job_id, definition))
         self.settle()

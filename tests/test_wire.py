@@ -109,6 +109,7 @@ def test_a_job_has_the_keys_of_both_generations() -> None:
         "retries": 1,
         "epsilon": "",
         "resume_at_next_scheduled_time": False,
+        "rerun_lost": False,
         "next_run_at": "2026-03-01T09:01:00Z",
         **counts,
         "metadata": {**counts, "number_of_finished_runs": 3},
@@ -248,6 +249,7 @@ def test_all_that_a_client_may_write_is_read() -> None:
         "retries": 2,
         "epsilon": "PT1H",
         "resume_at_next_scheduled_time": True,
+        "rerun_lost": True,
     }
     expected: dict[str, Any] = {**body, "parent_jobs": ("b", "a")}
     assert decode(body) == Definition(**expected)
@@ -306,6 +308,7 @@ WRONG_TYPES: dict[str, list[object]] = {
     "parent_jobs": ["a", {}, 0, [1], [None], ["\udfff"]],
     "disabled": [0, "false", None],
     "resume_at_next_scheduled_time": [1, "true", None],
+    "rerun_lost": [0, "false", None],
     "type": [1, "0", 0.0, False, None],
     "remote_properties": [{"url": "http://a"}, [], "", 0],
     "template_delimiters": ["{{ }}", {}, 0],

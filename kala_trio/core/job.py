@@ -25,6 +25,7 @@ class Definition(Struct, frozen=True, gc=False):
     retries: int = 0
     epsilon: str = ""
     resume_at_next_scheduled_time: bool = False
+    rerun_lost: bool = False
 
 
 class Job(Struct, frozen=True, gc=False):
@@ -50,13 +51,14 @@ class Cause(StrEnum):
     MANUAL = "manual"
     PARENT = "parent"
     FAILURE = "failure"
+    RERUN = "rerun"
 
 
 class Trigger(Struct, frozen=True, gc=False):
     """Asks for one run: ``scheduled_at`` is S in the rules.
 
     ``occurrence`` is the k of a scheduled trigger, ``source`` the id of the run that caused a
-    parent's or a failure's trigger.
+    parent's or a failure's trigger, or that a rerun makes up for.
     """
 
     cause: Cause

@@ -27,11 +27,10 @@ class Span(Struct, frozen=True, gc=False):
 def schedule_of(job: Job) -> Schedule | None:
     """Return the job's schedule; a child has none, an unscheduled job runs once (rule S10)."""
     definition = job.definition
-    if definition.schedule:
-        return parse_schedule(definition.schedule, definition.time_zone, accepted_at=job.created_at)
     if definition.parent_jobs:
         return None
-    return parse_schedule("R0//PT1S", "", accepted_at=job.created_at)
+    text = definition.schedule or "R0//PT1S"
+    return parse_schedule(text, definition.time_zone, accepted_at=job.created_at)
 
 
 def first_occurrence(job: Job) -> Occurrence | None:
@@ -108,8 +107,8 @@ def in_time(job: Job, scheduled_at: datetime, now: datetime) -> bool:
     if not definition.epsilon:
         return True
     schedule = schedule_of(job)
-    zone = schedule.zone if schedule and definition.schedule else find_zone(definition.time_zone)
-    end = later(scheduled_at, Duration.parse(definition.epsilon, field="epsilon"), zone)
+    zone = schedule.zone if schedule else find_zone(definition.time_zone)
+    end = later(scheduled_at, Duration.parse(definition.epsilon), zone)
     return end is None or now <= end
 
 
@@ -148,5 +147,4 @@ def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> boo
     if latest.last_occurrence is None or missed.first_occurrence is None or schedule is None:
         attempted = progress.last_attempted_run
         return attempted is None or attempted <= latest.last
-    first, last = latest.last_occurrence + 1, missed.first_occurrence - 1
-    return first <= last + 1 and schedule.count(first, last) == 0
+    return schedule.count(latest.last_occurrence + 1, missed.first_occurrence - 1) == 0

@@ -83,28 +83,18 @@ class Scheduler:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
         self._now = now = max([at, *snapshot.instants()])
-        for values in (
-            snapshot.jobs,
-            snapshot.progress,
-            snapshot.runs,
-            snapshot.attempts,
-            snapshot.queues,
-        ):
-            for value in values:
-                self._state.keep(value)
-        self._state.take_records()
-        self._state.committed()
+        self._state = State.of(snapshot)
+        self._wakes = Wakes(self._state)
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
                 # The stop came between a failure and its failure job, which counts from now (D9).
                 waiting = replace(waiting, scheduled_at=now)
-                self._state.keep(replace(progress, pending=waiting))
+                self._keep(replace(progress, pending=waiting))
             if not progress.disabled and progress.next and progress.next.at <= now:
                 self._catch_up(job, Reason.DOWNTIME, now)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
-        self._wakes = Wakes(self._state)
         self._acts += [
             AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
         ]
@@ -382,6 +372,8 @@ class Scheduler:
             if not self._stopping:
                 self._take_pending(progress)
             self._trigger_followers(job, run, outcome, now)
+            if outcome is Outcome.LOST and job.definition.rerun_lost:
+                self._rerun(job, run, now)
         self._turn_is_over(run.trigger, now)
 
     def _trigger_followers(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> None:
@@ -392,6 +384,14 @@ class Scheduler:
                 self._next_in_queue(run.id, now)
         elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
             self._trigger(heir, Trigger(Cause.FAILURE, now, source=run.id))
+
+    def _rerun(self, job: Job, lost: Run, now: datetime) -> None:
+        """Ask for what was lost once more, as of the time that it was scheduled for: rule C3."""
+        trigger = Trigger(Cause.RERUN, lost.trigger.scheduled_at, source=lost.id)
+        if self._state.progress[job.id].disabled:
+            self._miss_trigger(job, trigger, Reason.DISABLED, now)
+        else:
+            self._trigger(job.id, trigger)
 
     def _turn_is_over(self, trigger: Trigger, now: datetime) -> None:
         """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""

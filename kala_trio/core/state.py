@@ -1,10 +1,10 @@
 """What the scheduler knows: frozen values in dicts, each change recorded and undoable."""
 
 from collections.abc import Hashable
-from typing import TypeVar, assert_never
+from typing import Self, TypeVar, assert_never
 
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run
-from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record
+from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -29,6 +29,22 @@ class State:
         self._heirs: dict[str, dict[str, int]] = {}
         self._records: dict[tuple[type, Hashable], Record] = {}
         self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Self:
+        """Know what is durable already, so that there is nothing to record or to undo."""
+        self = cls()
+        self.jobs = {job.id: job for job in snapshot.jobs}
+        self.progress = {progress.job_id: progress for progress in snapshot.progress}
+        self.runs = {run.id: run for run in snapshot.runs}
+        self.attempts = {attempt.run_id: attempt for attempt in snapshot.attempts}
+        self.queues = {queue.run_id: queue for queue in snapshot.queues}
+        for job in snapshot.jobs:
+            for parent in job.definition.parent_jobs:
+                self._children.setdefault(parent, {})[job.id] = job.number
+            for origin in _failure_job(job):
+                self._heirs.setdefault(origin, {})[job.id] = job.number
+        return self
 
     def children_of(self, job_id: str) -> tuple[str, ...]:
         """Return a job's children in the order in which they were attached (rule D2)."""

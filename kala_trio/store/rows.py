@@ -88,6 +88,7 @@ def to_job(row: Row, parents: tuple[str, ...]) -> Job:
         row["retries"],
         row["epsilon"],
         bool(row["resume_at_next_scheduled_time"]),
+        bool(row["rerun_lost"]),
     )
     return Job(row["id"], row["number"], _instant(row["created_at"]), definition)
 

@@ -150,6 +150,10 @@ def _first_version(database: Database) -> None:
     _create(database, "turns", turns, ("run_id", "position"))
 
 
+def _second_version(database: Database) -> None:
+    database.execute("ALTER TABLE jobs ADD COLUMN rerun_lost INTEGER NOT NULL DEFAULT 0")
+
+
 def _create(
     database: Database,
     name: str,
@@ -161,7 +165,7 @@ def _create(
     return database.create_table(name, columns, pk=key, not_null=not_null, strict=True)
 
 
-_MIGRATIONS: list[Callable[[Database], None]] = [_first_version]
+_MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version]
 
 WRITE_NOTHING = f"PRAGMA user_version = {len(_MIGRATIONS)}"
 """A change to what is there already, which SQLite writes like any other."""
