@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -87,6 +88,16 @@ class Daemon:
             pid for pid in children if b"web.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
         )
         return web
+
+    def says(self, words: str) -> str:
+        """Wait for a line on standard error that holds ``words``, and return it."""
+        patience = threading.Timer(PATIENCE, self.process.kill)
+        patience.start()
+        try:
+            assert self.process.stderr
+            return next(line for line in self.process.stderr if words in line)
+        finally:
+            patience.cancel()
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit status and all of standard error but its first line."""

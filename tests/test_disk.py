@@ -223,9 +223,8 @@ def test_after_a_failed_sync_the_daemon_writes_by_itself_until_that_is_durable(
         failing.fail("sync")
         assert refused(daemon)
         failing.mend("sync")
-        assert daemon.process.stderr
-        assert "cannot be written" in daemon.process.stderr.readline()
-        assert "is written again" in daemon.process.stderr.readline()
+        assert daemon.says("cannot be written")
+        assert daemon.says("is written again")
         kept = daemon.create(command="true", schedule=FUTURE)
         daemon.end(signal.SIGKILL)
     with running(tmp_path / "kala.db") as daemon:

@@ -102,8 +102,7 @@ def test_a_web_process_that_can_not_be_started_is_started_once_it_can(
     path: Path, user: tuple[str, ...]
 ) -> None:
     with running(path, wrapper=(*user, *NONE)) as daemon:
-        assert daemon.process.stderr
-        assert "web process could not be started" in daemon.process.stderr.readline()
+        assert daemon.says("web process could not be started")
         allow_processes(user, daemon.process.pid)
         daemon.get("/stats/")
         status, errors = daemon.end()
