@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -19,8 +19,9 @@ import trio
 
 from kala_trio import __version__
 from kala_trio.clock import WallClock
-from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
-from kala_trio.core.messages import Request
+from kala_trio.complaint import Complaint
+from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
+from kala_trio.core.messages import Command, Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
 from kala_trio.runner.output import output_root
@@ -28,6 +29,7 @@ from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
+from kala_trio.threads import needing_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +59,12 @@ def run(settings: Settings) -> None:
         closing(Journal(settings.db)) as journal,
         _listen(settings.host, settings.port) as listener,
     ):
+        scheduler, first = _restore(journal, settings.db)
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
         try:
-            trio.run(_serve, settings, journal, listener)
+            trio.run(_serve, settings, journal, listener, scheduler, first)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -115,17 +118,27 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
-    clock = WallClock()
-    snapshot = journal.load()
+def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
+    """Go on where the last daemon ended; also return the commands with which to begin."""
     try:
-        scheduler, first = Scheduler.restore(snapshot, clock.now())
+        restored = Scheduler.restore(journal.load(), WallClock().now())
     except Refused as error:
-        raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
+        raise CannotStart(f"database: {db} holds what can't be read: {error}") from error
     # All that was loaded lives long: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    return restored
+
+
+async def _serve(
+    settings: Settings,
+    journal: Journal,
+    listener: socket.socket,
+    scheduler: Scheduler,
+    first: Sequence[Command],
+) -> None:
     async with trio.open_nursery() as nursery:
+        clock = WallClock()
         runner = LocalRunner(output_root(settings.db), clock, nursery)
         supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
         nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
@@ -157,27 +170,31 @@ async def _keep_web(
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses."""
     pause = 0.0
+    complaint = Complaint(log, "the web process is back")
     while True:
         began = trio.current_time()
         try:
-            how = await _run_web(listener, settings, ask)
-        except OSError as error:  # too many processes or open files, say
+            how = await _run_web(listener, settings, ask, complaint)
+        except (OSError, Unavailable) as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
-        log.error("the web process %s; starting it again in %g s", how, pause)
+        complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
         await trio.sleep(pause)
         pause = min(_WEB_LONGEST_PAUSE, 2 * pause or 0.1)
 
 
 async def _run_web(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request], Awaitable[None]],
+    complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
 
-    Raises OSError where it can't be started.
+    Raises OSError or Unavailable where it can't be started.
     """
     ours, theirs = trio.socket.socketpair()
-    with theirs:
+    with theirs, needing_a_thread():
         process = await trio.lowlevel.open_process(
             _web_command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
             stdin=subprocess.DEVNULL,
@@ -185,8 +202,10 @@ async def _run_web(
             process_group=0,
         )
     try:
-        async with trio.SocketStream(ours) as stream:
+        async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
+            nursery.start_soon(_end_when_settled, complaint)
             await serve_door(stream, ask)
+            nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
             with trio.move_on_after(_WEB_LAST_ANSWERS):
@@ -195,6 +214,11 @@ async def _run_web(
                 process.kill()
                 await process.wait()
     return f"ended with status {process.returncode}"
+
+
+async def _end_when_settled(complaint: Complaint) -> None:
+    await trio.sleep(_WEB_SETTLED)
+    complaint.end()
 
 
 def _web_command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:

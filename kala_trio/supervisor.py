@@ -12,6 +12,7 @@ from typing import Protocol
 import trio
 
 from kala_trio.clock import Clock
+from kala_trio.complaint import Complaint
 from kala_trio.core.errors import KalaTrioError, Unavailable
 from kala_trio.core.job import reason_of
 from kala_trio.core.messages import (
@@ -68,7 +69,8 @@ class _Question:
 class Supervisor:
     """Runs a scheduler against the world.
 
-    ``commit`` makes records durable in one transaction, or raises Unavailable and has kept none.
+    ``commit`` makes records durable in one transaction, or raises Unavailable and has kept none;
+    then it is called again until it succeeds, without records where there are none.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Supervisor:
         self._runner = runner
         self._inbox: deque[_Question | AttemptEnded | Stop] = deque()
         self._arrived = trio.Event()
+        self._complaint = Complaint(log, "the database is written again")
         self._stopping = False
         self._in_progress = 0
         self._attempts: trio.Nursery
@@ -129,8 +132,8 @@ class Supervisor:
         self._arrived.set()
 
     async def _something_to_do(self) -> None:
-        """Wait until a message has arrived or an instant has come."""
-        while not self._inbox:
+        """Wait until a message has arrived or an instant has come; not while the store fails."""
+        while not (self._inbox or self._complaint.lasts):
             now = self._clock.now()
             if self._scheduler.is_due(now):
                 return
@@ -161,8 +164,12 @@ class Supervisor:
                 except KalaTrioError as error:
                     message.answer(error)
         commands += self._serve_due()
+        records = [each for each in commands if not isinstance(each, Act)]
         try:
-            await self._commit([each for each in commands if not isinstance(each, Act)])
+            # A store that failed is tried until it works; at the end only with what must be kept.
+            if records or self._in_progress or not self._stopping:
+                await self._commit(records)
+                self._complaint.end()
         except Unavailable as error:
             await self._take_back(batch, accepted, error)
             return
@@ -189,7 +196,7 @@ class Supervisor:
             question.answer(error)
         if self._stopping and not self._in_progress:
             raise error
-        log.error("%s; trying again in %g s", error, _COMMIT_RETRY)
+        self._complaint.tell(f"{error}; trying again every {_COMMIT_RETRY:g} s")
         # What happened has happened: it goes back to the head of the inbox, in the old order.
         happened = [each for each in batch if not isinstance(each, _Question)]
         self._inbox.extendleft(reversed(happened))

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -88,6 +89,16 @@ class Daemon:
         )
         return web
 
+    def says(self, words: str) -> str:
+        """Wait for a line on standard error that holds ``words``, and return it."""
+        patience = threading.Timer(PATIENCE, self.process.kill)
+        patience.start()
+        try:
+            assert self.process.stderr
+            return next(line for line in self.process.stderr if words in line)
+        finally:
+            patience.cancel()
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """Send a signal; return the exit status and all of standard error but its first line."""
         self.process.send_signal(number)
@@ -110,6 +121,17 @@ def running(db: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> Iterator[Da
         finally:
             if daemon.process.returncode is None:
                 daemon.process.kill()
+
+
+def refusal(db: Path, wrapper: tuple[str, ...] = ()) -> str:
+    """Return the one sentence of a daemon that can't start, and ends with status 1."""
+    done = subprocess.run(
+        [*wrapper, *command(db)], stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("kala-trio: database: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
 
 
 def eventually(condition: Callable[[], T]) -> T:

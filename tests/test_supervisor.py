@@ -213,6 +213,48 @@ async def test_an_occurrence_is_not_lost_to_a_store_that_fails_for_a_while(
         assert len(world.started) == 1
 
 
+async def test_a_store_that_failed_is_tried_until_it_works_though_nothing_happens(
+    autojump_clock: MockClock, world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with supervised(world) as supervisor:
+        await supervisor.ask(create("a", LATER))
+        world.is_full = True
+        with pytest.raises(Unavailable):
+            await supervisor.ask(Delete("a"))
+        await trio.sleep(600)
+        assert len(caplog.records) <= 11
+        world.is_full = False
+        await trio.sleep(2)
+        assert "written again" in caplog.messages[-1]
+
+
+async def test_a_stop_while_the_store_fails_waits_for_attempts_and_for_nothing_else(
+    autojump_clock: MockClock, world: World
+) -> None:
+    """Rule C4."""
+    world.takes = 100
+    async with supervised(world) as supervisor:
+        await supervisor.ask(create("a", "R0//PT1S"))
+        world.is_full = True
+        with pytest.raises(Unavailable):
+            await supervisor.ask(Delete("a"))
+        supervisor.stop()
+        await trio.sleep(99)
+        world.is_full = False
+    assert world.runs()[-1].outcome is Outcome.SUCCEEDED
+
+
+async def test_a_stop_while_the_store_fails_is_a_clean_one_if_nothing_is_to_be_kept(
+    autojump_clock: MockClock, world: World
+) -> None:
+    """Rule C4."""
+    async with supervised(world) as supervisor:
+        await wait_all_tasks_blocked()
+        world.is_full = True
+        with pytest.raises(Unavailable):
+            await supervisor.ask(create("a", LATER))
+
+
 async def test_stop_waits_for_attempts_and_refuses_requests_meanwhile(
     autojump_clock: MockClock, world: World
 ) -> None:

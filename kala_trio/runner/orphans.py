@@ -10,13 +10,18 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 import trio
 from msgspec import Struct
 
+from kala_trio.core.errors import Unavailable
+from kala_trio.threads import needing_a_thread
+
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 
@@ -38,10 +43,10 @@ class Group(Struct, frozen=True):
 
     @classmethod
     def noted(cls, note: Path) -> Self | None:
-        """Return the group that a note tells of; None where there is no note, or half of one."""
+        """Return the group that a note tells of; None where none can be read, or half of one."""
         try:
             return msgspec.json.decode(note.read_bytes(), type=cls)
-        except (FileNotFoundError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError):
             return None
 
     def note(self, note: Path) -> None:
@@ -55,7 +60,8 @@ class Group(Struct, frozen=True):
         while self.boot == _boot() and _started(self.id) in ("", self.leader_started):
             try:
                 await group_ended(self.id)
-            except OSError as error:  # too many open files, say: it is not known that they ended
+            except (OSError, Unavailable) as error:
+                # Too many open files, say: it is not known that they ended.
                 log.warning("cannot look for process group %d yet: %s", self.id, error)
                 await trio.sleep(_RETRY_PAUSE)
             else:
@@ -81,7 +87,8 @@ class Orphans:
                     return
                 for pid in processes:
                     await _ended(pid, lambda pid: _run_of(pid) == run_id)
-            except OSError as error:  # too many open files, say: it is not known that they ended
+            except (OSError, Unavailable) as error:
+                # Too many open files, say: it is not known that they ended.
                 log.warning("cannot look for processes of run %s yet: %s", run_id, error)
                 await trio.sleep(_RETRY_PAUSE)
 
@@ -91,7 +98,7 @@ class Orphans:
         async with self._lock:
             if self._done < wanted:
                 self._begun += 1
-                self._found = await trio.to_thread.run_sync(_processes_by_run)
+                self._found = await _in_thread(_processes_by_run)
                 self._done = self._begun
             return self._found.get(run_id, [])
 
@@ -107,11 +114,17 @@ def processes_of(run_id: str) -> list[int]:
 async def group_ended(group: int) -> None:
     """Wait until no process of process group ``group`` is left; a zombie counts as gone.
 
-    The caller holds the group's id by not reaping its leader. Raises OSError if it can't look.
+    The caller holds the group's id by not reaping its leader. Raises OSError or Unavailable if it
+    can't look.
     """
-    while members := await trio.to_thread.run_sync(_members_of, group):
+    while members := await _in_thread(lambda: _members_of(group)):
         for pid in members:
             await _ended(pid, lambda pid: _is_member(pid, group))
+
+
+async def _in_thread(look: Callable[[], T]) -> T:
+    with needing_a_thread():
+        return await trio.to_thread.run_sync(look)
 
 
 async def _ended(pid: int, is_meant: Callable[[int], bool]) -> None:

@@ -9,7 +9,6 @@ returns is ever out of place, and no lock is needed.
 """
 
 import errno
-import logging
 import os
 import re
 from collections.abc import Iterator
@@ -21,9 +20,8 @@ from typing import Self
 import trio
 from msgspec import Struct
 
+from kala_trio.complaint import Complaint
 from kala_trio.core.errors import NotFound
-
-log = logging.getLogger(__name__)
 
 HEAD = 128 * 1024
 """How many of the first bytes of a run's output are kept."""
@@ -120,13 +118,14 @@ class Capture:
     """The one writer of a run's output; what an earlier attempt wrote is kept and added to.
 
     The file comes to be with the first byte. When the disk refuses (full, a
-    directory that is gone), capturing ends with one line in the log, and nothing is raised: a job
-    is not to fail for want of a place for its words.
+    directory that is gone), capturing ends with a complaint, and nothing is raised: a job is not to
+    fail for want of a place for its words.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, complaint: Complaint) -> None:
         """Capture to ``path``."""
         self._path = path
+        self._complaint = complaint
         self._fd: int | None = None
         self._total = 0
         self._begun = 0
@@ -142,7 +141,9 @@ class Capture:
             self._append(self._fd, memoryview(data))
         except OSError as error:
             self._failed = True
-            log.warning("output to %s is no longer captured: %s", self._path, error)
+            self._complaint.tell(f"output to {self._path} is no longer captured: {error}")
+        else:
+            self._complaint.end()
 
     def close(self) -> None:
         """Close the file, if there is one."""
@@ -194,7 +195,7 @@ class Stream:
     name. What stands in the pipe when the last process ends while no daemon runs is lost.
     """
 
-    def __init__(self, path: Path, fifo: Path | None) -> None:
+    def __init__(self, path: Path, fifo: Path | None, complaint: Complaint) -> None:
         """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
 
         Raises OSError where it can't be opened.
@@ -202,35 +203,36 @@ class Stream:
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         self._reader = None if fifo is None else os.open(fifo, flags)
         self._fifo = fifo
-        self._capture = Capture(path)
+        self._capture = Capture(path, complaint)
+        self._complaint = complaint
 
     @classmethod
-    def make(cls, path: Path) -> Self:
+    def make(cls, path: Path, complaint: Complaint) -> Self:
         """Make a pipe beside ``path``, in place of one that an earlier attempt left.
 
-        Where the disk has no room for one, that is logged and the output is thrown away. Raises
-        OSError when the daemon has too many files open.
+        Where the disk has no room for one, the complaint says so and the output is thrown away.
+        Raises OSError when the daemon has too many files open.
         """
         fifo = _fifo_of(path)
         try:
             _make_fifo(fifo)
-            return cls(path, fifo)
+            return cls(path, fifo, complaint)
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                 raise
-            log.warning("output to %s is not captured: %s", path, error)
-            return cls(path, None)
+            complaint.tell(f"output to {path} is not captured: {error}")
+            return cls(path, None, complaint)
 
     @classmethod
-    def attach(cls, path: Path) -> Self:
+    def attach(cls, path: Path, complaint: Complaint) -> Self:
         """Go on reading the pipe that a daemon that died has left beside ``path``, if any."""
         try:
-            return cls(path, _fifo_of(path))
+            return cls(path, _fifo_of(path), complaint)
         except FileNotFoundError:
             pass
         except OSError as error:
-            log.warning("output to %s is no longer captured: %s", path, error)
-        return cls(path, None)
+            complaint.tell(f"output to {path} is no longer captured: {error}")
+        return cls(path, None, complaint)
 
     def __enter__(self) -> Self:
         """Leave with the ends closed, and the pipe where it is."""
@@ -290,8 +292,15 @@ class Stream:
     def remove(self) -> None:
         """Take the pipe's name away; processes that hold the pipe keep it."""
         if self._fifo is not None:
-            with suppress(FileNotFoundError):
-                self._fifo.unlink()
+            remove(self._fifo, self._complaint)
+
+
+def remove(path: Path, complaint: Complaint) -> None:
+    """Remove a file that is of no use any more, if it is there and the disk lets it go."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        complaint.tell(f"{path} cannot be removed: {error}")
 
 
 async def discard(reader: int) -> None:

@@ -20,10 +20,12 @@ from typing import Self
 import trio
 
 from kala_trio.clock import Clock
+from kala_trio.complaint import Complaint
+from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Stream, discard, output_path
+from kala_trio.runner.output import Stream, discard, output_path, remove
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ class LocalRunner:
         write. ``term_timeout``: how many seconds a stopped attempt has from SIGTERM to SIGKILL.
         """
         self._output = output
+        self._complaint = Complaint(log, "what runs write is captured again")
         self._clock = clock
         self._leftovers = leftovers
         self._term_timeout = term_timeout
@@ -83,7 +86,7 @@ class LocalRunner:
         """
         path = output_path(self._output, act.run.id)
         group = Group.noted(_note_of(path))
-        with Stream.attach(path) as stream:
+        with Stream.attach(path, self._complaint) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
                 await (group.ended() if group else self._orphans.ended(act.run.id))
@@ -91,7 +94,7 @@ class LocalRunner:
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
             stream.remove()
-        _note_of(path).unlink(missing_ok=True)
+        remove(_note_of(path), self._complaint)
         attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
@@ -111,14 +114,14 @@ class LocalRunner:
         with ExitStack() as cleanup:
             try:
                 words = shlex.split(act.definition.command)
-                stream = cleanup.enter_context(Stream.make(path))
+                stream = cleanup.enter_context(Stream.make(path, self._complaint))
                 cleanup.callback(stream.remove)
                 with stream.writer() as writer:
                     child = _Child(words, _environment(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            cleanup.callback(_note_of(path).unlink, missing_ok=True)
-            child.note(_note_of(path))
+            cleanup.callback(remove, _note_of(path), self._complaint)
+            child.note(_note_of(path), self._complaint)
             result = await self._watch(child, stream)
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
@@ -192,12 +195,12 @@ class _Child:
         finally:
             os.close(self._pidfd)
 
-    def note(self, note: Path) -> None:
+    def note(self, note: Path, complaint: Complaint) -> None:
         """Note the group, by which it is found again if this daemon dies."""
         try:
             Group.of(self._process.pid).note(note)
         except OSError as error:  # a full disk, say
-            log.warning("%s cannot be written: %s", note, error)
+            complaint.tell(f"{note} cannot be written: {error}")
 
     async def ended(self) -> None:
         """Wait until the process has ended, without reaping it."""
@@ -210,7 +213,8 @@ class _Child:
             await self.ended()
             try:
                 await group_ended(self._process.pid)
-            except OSError as error:  # too many open files, say: those that are left get all of it
+            except (OSError, Unavailable) as error:
+                # Too many open files, say: those that are left get all of it.
                 log.warning("cannot look for process group %d: %s", self._process.pid, error)
                 await trio.sleep_forever()
 

@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -16,9 +16,9 @@ from kala_trio.core.errors import CannotStart, Unavailable
 from kala_trio.core.job import Job, Queue
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
-from kala_trio.store.schema import open_database, prepare
-
-_NO_THREAD = "can't start new thread"  # what Python says when the system has too many
+from kala_trio.store.schema import WRITE_NOTHING, open_database, prepare
+from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
+from kala_trio.threads import needing_a_thread
 
 
 class Journal:
@@ -34,17 +34,19 @@ class Journal:
         self._path = path
         self._thread = trio.CapacityLimiter(1)
         self._statements: dict[type, str] = {}
+        self._failed = False
         with ExitStack() as cleanup:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 cleanup.callback(os.close, _hold(path))
+                refuse_damaged_log(path)
                 self._database = open_database(path)
                 cleanup.callback(self._database.close)
                 prepare(self._database, path)
             except OSError as error:
                 raise CannotStart(f"database: {path} cannot be opened: {error.strerror}") from error
             except sqlite3.Error as error:
-                raise CannotStart(f"database: {path} cannot be used: {error}") from error
+                raise CannotStart(sentence(path, "cannot be used", error)) from error
             self._cleanup = cleanup.pop_all()
 
     def load(self) -> Snapshot:
@@ -56,23 +58,26 @@ class Journal:
         try:
             with self._database.atomic():
                 return _load(self._database)
-        except sqlite3.Error as error:
-            raise CannotStart(f"database: {self._path} cannot be read: {error}") from error
+        except UNREADABLE as error:
+            raise CannotStart(sentence(self._path, "cannot be read", error)) from error
 
     async def commit(self, records: Sequence[Record]) -> None:
         """Make ``records`` durable, all of them in one transaction, in a worker thread.
 
+        Without records, after a commit that failed, tries whether the file can be written again.
+
         Raises:
             Unavailable: it failed, and none of them is kept.
         """
-        if not records:
+        if not (records or self._failed):
             return
         try:
-            await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
-        except RuntimeError as error:
-            if str(error) != _NO_THREAD:
-                raise
-            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
+            with needing_a_thread():
+                await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+        except Unavailable:
+            self._failed = True
+            raise
+        self._failed = False
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -83,8 +88,21 @@ class Journal:
             with self._database.atomic():
                 for record in records:
                     self._apply(record)
+                if not records:
+                    self._database.execute(WRITE_NOTHING)
         except sqlite3.Error as error:
-            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
+            if primary(error) == sqlite3.SQLITE_IOERR:
+                self._bury()
+            raise Unavailable(sentence(self._path, "cannot be written", error)) from error
+
+    def _bury(self) -> None:
+        """Overwrite what a commit that failed has left in the write-ahead log.
+
+        A commit whose sync failed stands there whole, and the next to open the file would take it
+        for done. It is overwritten at its first page, which breaks the checksums of all others.
+        """
+        with suppress(sqlite3.Error):  # the sync fails again, most likely
+            self._database.execute(WRITE_NOTHING)
 
     def _apply(self, record: Record) -> None:
         execute = self._database.conn.execute

@@ -1,6 +1,5 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
 from kala_trio.store.schema import open_database
+from kala_trio.store.trouble import UNREADABLE, sentence
 
 _STATS = 10
 
@@ -137,8 +137,8 @@ class Reader:
             with database.atomic():
                 yield database
             self._idle.append(database)
-        except sqlite3.Error as error:
-            raise Unavailable(f"database: {self._path} cannot be read: {error}") from error
+        except UNREADABLE as error:
+            raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
 def _rows(database: Database, query: str, *parameters: str | int) -> Iterable[rows.Row]:

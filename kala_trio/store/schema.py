@@ -56,11 +56,13 @@ def prepare(database: Database, path: Path) -> None:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-    with database.atomic():
-        for migrate in _MIGRATIONS[version:]:
-            migrate(database)
-        database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        database.execute(f"PRAGMA user_version = {newest}")
+    # A file that needs no change is not written: a full disk need not keep it from being opened.
+    if version < newest:
+        with database.atomic():
+            for migrate in _MIGRATIONS[version:]:
+                migrate(database)
+            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            database.execute(WRITE_NOTHING)
 
 
 def _pragma(database: Database, name: str) -> int:
@@ -164,3 +166,6 @@ def _create(
 
 
 _MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version]
+
+WRITE_NOTHING = f"PRAGMA user_version = {len(_MIGRATIONS)}"
+"""A change to what is there already, which SQLite writes like any other."""
