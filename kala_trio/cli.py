@@ -40,6 +40,16 @@ def main() -> None:
     metavar="DURATION",
     help="How long attempts may go on when the daemon stops.  [default: PT10S]",
 )
+@click.option(
+    "--keep-days",
+    metavar="DAYS",
+    help="How long the history keeps a run, save a job's latest ten.  [default: 90]",
+)
+@click.option(
+    "--keep-runs",
+    metavar="COUNT",
+    help="How many runs of a job the history keeps, at least 10.  [default: 1000]",
+)
 @click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
 @click.option(
     "--config",

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -23,10 +24,12 @@ from kala_trio.core.errors import CannotStart, KalaTrioError, Refused
 from kala_trio.core.messages import Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
+from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_root
 from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
+from kala_trio.store.reader import Reader
 from kala_trio.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
@@ -55,13 +58,14 @@ def run(settings: Settings) -> None:
     _forget_the_parent()
     with (
         closing(Journal(settings.db)) as journal,
+        closing(Reader(settings.db)) as reader,
         _listen(settings.host, settings.port) as listener,
     ):
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
         try:
-            trio.run(_serve, settings, journal, listener)
+            trio.run(_serve, settings, journal, reader, listener)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -115,7 +119,9 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings, journal: Journal, reader: Reader, listener: socket.socket
+) -> None:
     clock = WallClock()
     snapshot = journal.load()
     try:
@@ -126,10 +132,14 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
     gc.collect()
     gc.freeze()
     async with trio.open_nursery() as nursery:
-        runner = LocalRunner(output_root(settings.db), clock, nursery)
+        output = output_root(settings.db)
+        runner = LocalRunner(output, clock, nursery)
         supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
         nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
         nursery.start_soon(_keep_web, listener, settings, supervisor.ask)
+        bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
+        pruning = Pruning(journal, reader, output, clock, bounds)
+        nursery.start_soon(pruning.run)
         await supervisor.run(first)
         nursery.cancel_scope.cancel()
 

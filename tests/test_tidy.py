@@ -19,9 +19,9 @@ FLOORS = [
     "core.errors core.duration core.job core.schedule",
     "core.messages core.validation core.state core.graph core.wakes core.occurrences "
     "core.scheduler",
-    "clock store.schema store.rows store.journal store.reader "
+    "clock threads store.schema store.rows store.journal store.reader "
     "runner.orphans runner.output runner.process wire",
-    "supervisor door",
+    "supervisor door pruning",
     "settings web.api web.guard web.worker daemon cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]

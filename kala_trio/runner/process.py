@@ -23,7 +23,7 @@ from kala_trio.clock import Clock
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Stream, discard, output_path
+from kala_trio.runner.output import Stream, discard, note_of, output_path
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class LocalRunner:
         If cancelled, leaves the processes alone, and their pipe for the next daemon.
         """
         path = output_path(self._output, act.run.id)
-        group = Group.noted(_note_of(path))
+        group = Group.noted(note_of(path))
         with Stream.attach(path) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
@@ -91,7 +91,7 @@ class LocalRunner:
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
             stream.remove()
-        _note_of(path).unlink(missing_ok=True)
+        note_of(path).unlink(missing_ok=True)
         attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
@@ -117,8 +117,8 @@ class LocalRunner:
                     child = _Child(words, _environment(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            cleanup.callback(_note_of(path).unlink, missing_ok=True)
-            child.note(_note_of(path))
+            cleanup.callback(note_of(path).unlink, missing_ok=True)
+            child.note(note_of(path))
             result = await self._watch(child, stream)
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
@@ -228,10 +228,6 @@ class _Child:
             pass
         except PermissionError as error:  # every one of the group runs as somebody else by now
             log.error("process group %d cannot be stopped: %s", self._process.pid, error)
-
-
-def _note_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.group")
 
 
 def _signal_name(number: int) -> str:

@@ -1,11 +1,12 @@
 """The one writer: what it has committed is durable, whatever happens next (rules C1, C2)."""
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import assert_never
 
@@ -17,8 +18,9 @@ from kala_trio.core.job import Job, Queue
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.schema import open_database, prepare
+from kala_trio.threads import in_thread
 
-_NO_THREAD = "can't start new thread"  # what Python says when the system has too many
+_ATTEMPTS_AT_ONCE = 500
 
 
 class Journal:
@@ -65,24 +67,68 @@ class Journal:
         Raises:
             Unavailable: it failed, and none of them is kept.
         """
-        if not records:
-            return
-        try:
-            await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
-        except RuntimeError as error:
-            if str(error) != _NO_THREAD:
-                raise
-            raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
+        if records:
+            await in_thread(self._write, records, limiter=self._thread)
+
+    async def prune_runs(self, run_ids: Sequence[str]) -> bool:
+        """Remove these runs and their attempts from the history, those that have ended.
+
+        Returns False where they had more attempts than are removed at once, so that no commit is
+        held up for long: then call it again.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        return await in_thread(self._prune_runs, run_ids, limiter=self._thread)
+
+    async def prune_missed(self, row_ids: Sequence[int]) -> None:
+        """Remove missed records from the history, by their rows in ``missed``.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        await in_thread(self._prune_missed, row_ids, limiter=self._thread)
 
     def close(self) -> None:
         """Close the file, and let others have it."""
         self._cleanup.close()
 
     def _write(self, records: Sequence[Record]) -> None:
+        with self._transaction():
+            for record in records:
+                self._apply(record)
+
+    # Each of these is one statement, in which the interpreter is left to others throughout.
+    def _prune_runs(self, run_ids: Sequence[str]) -> bool:
+        these = json.dumps(run_ids)
+        with self._transaction() as execute:
+            removed = execute(
+                "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts "
+                "WHERE run_id IN (SELECT value FROM json_each(?)) LIMIT ?)",
+                (these, _ATTEMPTS_AT_ONCE),
+            ).rowcount
+            if removed == _ATTEMPTS_AT_ONCE:
+                return False
+            execute(
+                "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?)) "
+                "AND outcome NOT NULL",
+                (these,),
+            )
+            return True
+
+    def _prune_missed(self, row_ids: Sequence[int]) -> None:
+        with self._transaction() as execute:
+            execute(
+                "DELETE FROM missed WHERE rowid IN (SELECT value FROM json_each(?))",
+                (json.dumps(row_ids),),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """Lend what executes statements, all of them in one transaction."""
         try:
             with self._database.atomic():
-                for record in records:
-                    self._apply(record)
+                yield self._database.conn.execute
         except sqlite3.Error as error:
             raise Unavailable(f"database: {self._path} cannot be written: {error}") from error
 

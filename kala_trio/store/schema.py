@@ -130,6 +130,8 @@ def _first_version(database: Database) -> None:
     # Few are in progress, of many: without these a restart would read the whole history.
     database.execute("CREATE INDEX runs_in_progress ON runs (id) WHERE outcome IS NULL")
     database.execute("CREATE INDEX attempts_in_progress ON attempts (run_id) WHERE result IS NULL")
+    # What is old is found by these, to be pruned.
+    database.execute("CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at NOT NULL")
     missed = {
         "job_id": str,
         "job_name": str,
@@ -142,6 +144,7 @@ def _first_version(database: Database) -> None:
         "last_occurrence": int,
     }
     _create(database, "missed", missed, ("job_id", "number"), {"last_occurrence"})
+    database.execute("CREATE INDEX missed_last ON missed (last)")
     _create(database, "queues", {"run_id": str, "position": int}, "run_id")
     # Apart from the position, which moves on with each of them.
     turns = {"run_id": str, "position": int, "child": str}
