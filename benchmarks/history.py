@@ -50,7 +50,7 @@ def main(runs: int, jobs: int, seconds: int) -> None:
 
 
 def write_history(db: Path, runs: int, jobs: int) -> None:
-    """Add ended runs, each of one attempt, nine tenths of them old; and what the jobs know of it."""
+    """Add ended runs of one attempt each, nine tenths of them old; and tell the jobs."""
     trigger = json.dumps({"cause": "manual", "scheduled_at": "2026-01-01T00:00:00Z"})
     began = datetime.now(UTC) - OLD
     epoch = datetime(1970, 1, 1, tzinfo=UTC)

@@ -28,9 +28,10 @@ _T = TypeVar("_T")
 # In seconds: from one sweep to the next, or to the next try after one that failed.
 _INTERVAL = 3600.0
 _RETRY = 60.0
-# What one look finds is removed in steps; the pause between two of them is for other commits.
+# What one look finds is removed in steps that take as long as any commit does, which is what the
+# disk takes; the pause between two of them is for other commits.
 _LOOK = 10_000
-_STEP = 100
+_STEP = 30
 _PAUSE = 0.05
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     "core.errors core.duration core.job core.schedule",
     "core.messages core.validation core.state core.graph core.wakes core.occurrences "
     "core.scheduler",
-    "clock threads store.schema store.rows store.journal store.reader "
+    "clock threads store.schema store.rows store.journal store.reader store.backup "
     "runner.orphans runner.output runner.process wire",
     "supervisor door pruning",
     "settings web.api web.guard web.worker daemon cli __main__",

@@ -208,8 +208,15 @@ def _load(database: Database) -> Snapshot:
             "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
         )
     )
-    runs = database.query("SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_at, id")
-    attempts = database.query("SELECT * FROM attempts WHERE result IS NULL ORDER BY run_id, number")
+    # The indices are named, since the planner would rather read all of the history in order.
+    runs = database.query(
+        "SELECT * FROM runs INDEXED BY runs_in_progress "
+        "WHERE outcome IS NULL ORDER BY started_at, id"
+    )
+    attempts = database.query(
+        "SELECT * FROM attempts INDEXED BY attempts_in_progress "
+        "WHERE result IS NULL ORDER BY run_id, number"
+    )
     return Snapshot(
         jobs=jobs,
         progress=progress,

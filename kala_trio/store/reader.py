@@ -135,11 +135,12 @@ class Reader:
             query = (
                 "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
                 "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
-                "UNION SELECT runs.id FROM progress CROSS JOIN runs "
+                "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
                 "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
                 "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
             )
-            return [run_id for (run_id,) in database.execute(query, _bounds(before, keep, limit))]
+            found = database.execute(query, _bounds(before, keep, limit))
+            return list(dict.fromkeys(run_id for (run_id,) in found))
 
     def expired_missed(self, before: datetime, keep: int, limit: int) -> list[int]:
         """Return the rows of missed records to which the same applies, by their latest time."""
@@ -147,11 +148,12 @@ class Reader:
             query = (
                 "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
                 "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
-                "UNION SELECT missed.rowid FROM progress CROSS JOIN missed "
+                "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
                 "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
                 "WHERE progress.misses > :keep LIMIT :limit"
             )
-            return [row_id for (row_id,) in database.execute(query, _bounds(before, keep, limit))]
+            found = database.execute(query, _bounds(before, keep, limit))
+            return list(dict.fromkeys(row_id for (row_id,) in found))
 
     def unknown(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the ids that are no job's and of which no run is in the history."""
