@@ -88,7 +88,8 @@ def backup(file: Path, **flags: object) -> None:
     """Copy the database to FILE, whether the service runs or not.
 
     The copy holds all that was acknowledged before, but no outputs of runs. To restore it, stop the
-    service, put the copy in the place of the database, and start the service again.
+    service, move the database with its -wal and -shm away, put the copy in its place, and start the
+    service again.
 
     Exit status: 0 if the copy is on the disk, 1 if it can't be made, 2 if FILE is there already or
     there is no database, 70 for a bug.

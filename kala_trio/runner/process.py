@@ -109,6 +109,10 @@ class LocalRunner:
     async def _run(self, act: StartAttempt) -> Result:
         path = output_path(self._output, act.run.id)
         with ExitStack() as cleanup:
+            if act.number == 1:
+                # A run of this id may have been before, if a backup was restored since.
+                with suppress(OSError):
+                    path.unlink()
             try:
                 words = shlex.split(act.definition.command)
                 stream = cleanup.enter_context(Stream.make(path))
