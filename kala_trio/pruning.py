@@ -31,8 +31,8 @@ _RETRY = 60.0
 # What one look finds is removed in steps that take as long as any commit does, which is what the
 # disk takes; the pause between two of them is for other commits.
 _LOOK = 10_000
-_STEP = 30
-_PAUSE = 0.05
+_STEP = 20
+_PAUSE = 0.15
 
 
 class Bounds(Struct, frozen=True):

@@ -3,11 +3,16 @@
 import os
 import sqlite3
 import tempfile
+import time
 from contextlib import closing
 from pathlib import Path
 
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.store.schema import APPLICATION_ID, open_database
+
+# So many of SQLite's instructions are a step of some milliseconds, and a megabyte or two.
+_INSTRUCTIONS = 50_000
+_PAUSE = 0.05
 
 
 def back_up(path: Path, target: Path) -> None:
@@ -30,7 +35,7 @@ def back_up(path: Path, target: Path) -> None:
         raise _unavailable(path, target, error.strerror) from error
     unfinished = Path(name)
     try:
-        _copy(path, unfinished)
+        _copy(path, unfinished, descriptor)
         os.fsync(descriptor)
         unfinished.rename(target)
         _sync_directory(target.parent)
@@ -43,7 +48,17 @@ def back_up(path: Path, target: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _copy(path: Path, target: Path) -> None:
+def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
+    """Copy in steps, each brought to the disk before the next, and pauses between them.
+
+    Else all would go to the disk at once in the end, and the daemon's commits wait for it.
+    """
+
+    def step() -> int:
+        os.fdatasync(descriptor)
+        time.sleep(_PAUSE)
+        return 0
+
     with closing(open_database(path, read_only=True)) as database:
         try:
             (application,) = database.execute("PRAGMA application_id").fetchone()
@@ -53,9 +68,10 @@ def _copy(path: Path, target: Path) -> None:
             raise _not_ours("is no database", path) from error
         if application != APPLICATION_ID:
             raise _not_ours("is no database of kala-trio", path)
-        # One statement reads one state, whatever is committed meanwhile, and holds no writer up.
-        # Connection.backup would begin again after each commit.
-        database.execute("VACUUM INTO ?", (os.fspath(target),))
+        # One statement reads one state, whatever is committed meanwhile; Connection.backup would
+        # begin again after each commit.
+        database.conn.set_progress_handler(step, _INSTRUCTIONS)
+        database.execute("VACUUM INTO ?", (os.fspath(unfinished),))
 
 
 def _sync_directory(directory: Path) -> None:
