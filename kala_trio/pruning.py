@@ -76,17 +76,16 @@ class Pruning:
         """
         beyond = (self._clock.now() - self._bounds.age, self._bounds.runs, _LOOK)
         while run_ids := await in_thread(self._reader.expired_runs, *beyond):
-            for some in _steps(run_ids):
+            for some in _parts(run_ids, _STEP):
                 await self._remove_runs(some)
         while row_ids := await in_thread(self._reader.expired_missed, *beyond):
-            for rows in _steps(row_ids):
+            for rows in _parts(row_ids, _STEP):
                 await self._journal.prune_missed(rows)
                 await trio.sleep(_PAUSE)
         # First what there is, then what is known: a job is, before its directory is made.
-        for job_ids in _steps(await in_thread(directories, self._output)):
+        for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
             for job_id in await in_thread(self._reader.unknown, job_ids):
                 await self._remove_directory(job_id)
-            await trio.sleep(_PAUSE)
 
     async def _remove_runs(self, run_ids: Sequence[str]) -> None:
         # Outputs first: a run may be without one, but one without a run would stay for long.
@@ -97,12 +96,12 @@ class Pruning:
             await trio.sleep(_PAUSE)
 
     async def _remove_directory(self, job_id: str) -> None:
-        for run_ids in _steps(await in_thread(outputs_in, self._output, job_id)):
+        for run_ids in _parts(await in_thread(outputs_in, self._output, job_id), _STEP):
             await in_thread(remove_outputs, self._output, run_ids)
             await trio.sleep(_PAUSE)
         await in_thread(remove_directory, self._output, job_id)
 
 
-def _steps(items: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    for start in range(0, len(items), _STEP):
-        yield items[start : start + _STEP]
+def _parts(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
