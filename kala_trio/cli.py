@@ -4,6 +4,8 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,10 +13,22 @@ import click
 from kala_trio import __version__, daemon
 from kala_trio.core.errors import KalaTrioError, Refused
 from kala_trio.settings import default_db, load_settings
+from kala_trio.store.backup import back_up
 
 _BAD_SETTING = 2
 _CANNOT = 1
 _BUG = 70  # EX_SOFTWARE of sysexits.h
+
+
+_db_option = click.option(
+    "--db", type=click.Path(path_type=Path), help=f"Database.  [default: {default_db()}]"
+)
+_config_option = click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="TOML file of settings, such as port = 8001.",
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,24 +43,25 @@ def main() -> None:
     "--host",
     help="Address to listen on. Whoever reaches it may run commands as you.  [default: 127.0.0.1]",
 )
-@click.option(
-    "--db",
-    type=click.Path(path_type=Path),
-    help=f"Database; made if it is not there.  [default: {default_db()}]",
-)
+@_db_option
 @click.option("--default-owner", metavar="NAME", help="Owner of jobs that name none.")
 @click.option(
     "--grace",
     metavar="DURATION",
     help="How long attempts may go on when the daemon stops.  [default: PT10S]",
 )
-@click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
 @click.option(
-    "--config",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="TOML file of settings, such as port = 8001.",
+    "--keep-days",
+    metavar="DAYS",
+    help="How long the history keeps a run, save a job's latest ten.  [default: 90]",
 )
+@click.option(
+    "--keep-runs",
+    metavar="COUNT",
+    help="How many runs of a job the history keeps, at least 10.  [default: 1000]",
+)
+@click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
+@_config_option
 def run(**flags: object) -> None:
     """Run the service until SIGTERM or SIGINT.
 
@@ -56,13 +71,38 @@ def run(**flags: object) -> None:
     Exit status: 0 after a clean stop, 1 if the address or the database can't be had, 2 for a bad
     setting, 70 for a bug.
     """
-    try:
+    with _exit_status():
         settings = load_settings(flags, os.environ)
         logging.basicConfig(
             level=logging.INFO if settings.verbose else logging.WARNING,
             format="%(asctime)s %(levelname)s %(message)s",
         )
         daemon.run(settings)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_db_option
+@_config_option
+def backup(file: Path, **flags: object) -> None:
+    """Copy the database to FILE, whether the service runs or not.
+
+    The copy holds all that was acknowledged before, but no outputs of runs. To restore it, stop the
+    service, move the database with its -wal and -shm away, put the copy in its place, and start the
+    service again.
+
+    Exit status: 0 if the copy is on the disk, 1 if it can't be made, 2 if FILE is there already or
+    there is no database, 70 for a bug.
+    """
+    with _exit_status():
+        back_up(load_settings(flags, os.environ).db, file.absolute())
+
+
+@contextmanager
+def _exit_status() -> Iterator[None]:
+    """Say in one sentence what went wrong, and exit with its status."""
+    try:
+        yield
     except KalaTrioError as error:
         click.echo(f"kala-trio: {error}", err=True)
         sys.exit(_BAD_SETTING if isinstance(error, Refused) else _CANNOT)

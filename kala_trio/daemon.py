@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import click
@@ -24,10 +25,12 @@ from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailab
 from kala_trio.core.messages import Command, Request
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.door import serve_door
+from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_root
 from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
+from kala_trio.store.reader import Reader
 from kala_trio.supervisor import Supervisor
 from kala_trio.threads import needing_a_thread
 
@@ -57,14 +60,15 @@ def run(settings: Settings) -> None:
     _forget_the_parent()
     with (
         closing(Journal(settings.db)) as journal,
+        closing(Reader(settings.db)) as reader,
         _listen(settings.host, settings.port) as listener,
     ):
-        scheduler, first = _restore(journal, settings.db)
+        restored = _restore(journal, settings.db)
         host, port = listener.getsockname()[:2]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
         try:
-            trio.run(_serve, settings, journal, listener, scheduler, first)
+            trio.run(_serve, settings, journal, reader, listener, restored)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -133,16 +137,21 @@ def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
 async def _serve(
     settings: Settings,
     journal: Journal,
+    reader: Reader,
     listener: socket.socket,
-    scheduler: Scheduler,
-    first: Sequence[Command],
+    restored: tuple[Scheduler, Sequence[Command]],
 ) -> None:
+    scheduler, first = restored
     async with trio.open_nursery() as nursery:
         clock = WallClock()
-        runner = LocalRunner(output_root(settings.db), clock, nursery)
+        output = output_root(settings.db)
+        runner = LocalRunner(output, clock, nursery)
         supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
         nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
         nursery.start_soon(_keep_web, listener, settings, supervisor.ask)
+        bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
+        pruning = Pruning(journal, reader, output, clock, bounds)
+        nursery.start_soon(pruning.run)
         await supervisor.run(first)
         nursery.cancel_scope.cancel()
 

@@ -1,6 +1,7 @@
 """What an operator may set: one frozen value, from defaults, a file, the environment and flags."""
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -23,7 +24,10 @@ def default_db() -> Path:
 
 
 class Settings(Struct, frozen=True):
-    """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4)."""
+    """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4).
+
+    Of each job's history ``keep_runs`` runs are kept, and none for longer than ``keep_days``.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -31,6 +35,8 @@ class Settings(Struct, frozen=True):
     default_owner: str = ""
     verbose: bool = False
     grace: float = 10.0
+    keep_days: int = 90
+    keep_runs: int = 1000
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -129,6 +135,21 @@ def _grace(name: str, value: object) -> float:
     return duration.microseconds / 1_000_000
 
 
+def _count(least: int, most: int, example: str) -> Callable[[str, object], int]:
+    def read(name: str, value: object) -> int:
+        text = str(value)
+        if isinstance(value, bool) or not re.fullmatch("[0-9]{1,18}", text):
+            count = -1
+        else:
+            count = int(text)
+        if not least <= count <= most:
+            problem = f"must be a whole number from {least} to {most}"
+            raise Refused(name, problem, found=value, example=example)
+        return count
+
+    return read
+
+
 _READ: dict[str, Callable[[str, object], Any]] = {
     "host": _host,
     "port": _port,
@@ -136,4 +157,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "default_owner": _text,
     "verbose": _flag,
     "grace": _grace,
+    "keep_days": _count(1, 36_500, "90"),
+    # Ten are what a job shows of itself.
+    "keep_runs": _count(10, 1_000_000_000, "1000"),
 }

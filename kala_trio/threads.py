@@ -1,11 +1,31 @@
-"""What becomes of those who need a thread when the system has none to spare."""
+"""Work that blocks, in a worker thread, or word that the system has none to spare."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar, TypeVarTuple
+
+import trio
 
 from kala_trio.core.errors import Unavailable
 
+_Arguments = TypeVarTuple("_Arguments")
+_Result = TypeVar("_Result")
+
 _NO_THREAD = "can't start new thread"  # Python's words
+
+
+async def in_thread(
+    work: Callable[[*_Arguments], _Result],
+    *arguments: *_Arguments,
+    limiter: trio.CapacityLimiter | None = None,
+) -> _Result:
+    """Return what ``work`` returns; once it has begun it goes to its end, even if cancelled.
+
+    Raises:
+        Unavailable: there is no thread to be had, and nothing was done; or ``work`` raised it.
+    """
+    with needing_a_thread():
+        return await trio.to_thread.run_sync(work, *arguments, limiter=limiter)
 
 
 @contextmanager

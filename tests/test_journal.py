@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Definition, Job, Progress, Queue
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Definition,
+    Exited,
+    Job,
+    Outcome,
+    Progress,
+    Queue,
+    Result,
+    Run,
+    Trigger,
+)
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
@@ -163,6 +175,43 @@ async def test_a_reader_sees_what_is_committed_and_keeps_nobody_from_committing(
             await journal.commit(records_of(2))
             assert database.execute("SELECT count(*) FROM jobs").fetchone() == before == (1,)
         assert len(reader.jobs()) == 2
+
+
+async def test_a_start_reads_none_of_the_history_however_long(path: Path) -> None:
+    """What is in progress is found by itself; counted in steps of SQLite's machine."""
+    with closing(Journal(path)) as journal:
+        await journal.commit([*records_of(1), Keep(run(1, None)), Keep(attempt(1, None))])
+        before = steps_of_load(journal)
+        history: list[Record] = []
+        for number in range(2, 2000):
+            history += [Keep(run(number)), Keep(attempt(number))]
+        await journal.commit(history)
+        assert steps_of_load(journal) == before
+        assert [each.number for each in journal.load().runs] == [1]
+
+
+def run(number: int, outcome: Outcome | None = Outcome.SUCCEEDED) -> Run:
+    trigger = Trigger(Cause.MANUAL, NOW)
+    ended = NOW if outcome else None
+    return Run(f"job-1.{number}", "job-1", "name", number, trigger, NOW, 1, ended, outcome)
+
+
+def attempt(number: int, result: Result | None = Exited(0)) -> Attempt:  # noqa: B008 - it is frozen
+    return Attempt(f"job-1.{number}", 1, NOW, NOW if result else None, result)
+
+
+def steps_of_load(journal: Journal) -> int:
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    journal._database.conn.set_progress_handler(step, 100)
+    journal.load()
+    journal._database.conn.set_progress_handler(None, 0)
+    return steps
 
 
 WRITER = """

@@ -71,6 +71,15 @@ async def test_results_are_what_became_of_the_process(tmp_path: Path) -> None:
     assert "'/no/such/program' does not exist" in result.reason
 
 
+async def test_a_run_shows_nothing_of_another_one_of_its_number(tmp_path: Path) -> None:
+    """A database that was restored from a backup counts on from there."""
+    await run(tmp_path, "echo before")
+    await run(tmp_path, "echo after")
+    assert text(tmp_path) == b"after\n"
+    await run(tmp_path, "true")
+    assert text(tmp_path) == b""
+
+
 async def test_both_streams_are_captured_in_the_order_of_writing(tmp_path: Path) -> None:
     await run(tmp_path, "sh -c 'echo one; echo two >&2; echo three'")
     assert text(tmp_path) == b"one\ntwo\nthree\n"

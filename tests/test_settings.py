@@ -25,6 +25,13 @@ def test_flags_beat_variables_and_variables_the_file_and_the_file_defaults(tmp_p
     assert load_settings({}, {"KALA_TRIO_CONFIG": str(file)}).port == 1
 
 
+def test_the_bounds_of_the_history_are_whole_numbers_from_anywhere(tmp_path: Path) -> None:
+    found = load_settings(
+        {"config": config(tmp_path, "keep_days = 7")}, {"KALA_TRIO_KEEP_RUNS": "10"}
+    )
+    assert (found.keep_days, found.keep_runs) == (7, 10)
+
+
 def test_a_database_is_one_by_whatever_name(tmp_path: Path) -> None:
     """Its outputs lie beside it, not beside a link to it."""
     (tmp_path / "link.db").symlink_to(tmp_path / "kala.db")
@@ -49,6 +56,11 @@ def test_the_variables_of_a_run_are_no_settings() -> None:
         ('verbose = "maybe"', "verbose in "),
         ("port = ", "config"),
         ("x = " + "[" * 3000, "config"),
+        ("keep_days = 0", "keep_days in "),
+        ("keep_days = 1.5", "keep_days in "),
+        ("keep_days = true", "keep_days in "),
+        ("keep_runs = 9", "keep_runs in "),
+        ('keep_runs = "many"', "keep_runs in "),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name_with_one_that_works(

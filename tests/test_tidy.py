@@ -20,8 +20,9 @@ FLOORS = [
     "core.messages core.validation core.state core.graph core.wakes core.occurrences "
     "core.scheduler",
     "clock complaint threads store.schema store.rows store.trouble store.journal store.reader "
+    "store.backup "
     "runner.orphans runner.output runner.process wire",
-    "supervisor door",
+    "supervisor door pruning",
     "settings web.api web.guard web.worker daemon cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]

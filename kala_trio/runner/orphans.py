@@ -10,18 +10,17 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 
 import msgspec
 import trio
 from msgspec import Struct
 
 from kala_trio.core.errors import Unavailable
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 
 RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 
@@ -98,7 +97,7 @@ class Orphans:
         async with self._lock:
             if self._done < wanted:
                 self._begun += 1
-                self._found = await _in_thread(_processes_by_run)
+                self._found = await in_thread(_processes_by_run)
                 self._done = self._begun
             return self._found.get(run_id, [])
 
@@ -117,14 +116,9 @@ async def group_ended(group: int) -> None:
     The caller holds the group's id by not reaping its leader. Raises OSError or Unavailable if it
     can't look.
     """
-    while members := await _in_thread(lambda: _members_of(group)):
+    while members := await in_thread(_members_of, group):
         for pid in members:
             await _ended(pid, lambda pid: _is_member(pid, group))
-
-
-async def _in_thread(look: Callable[[], T]) -> T:
-    with needing_a_thread():
-        return await trio.to_thread.run_sync(look)
 
 
 async def _ended(pid: int, is_meant: Callable[[int], bool]) -> None:

@@ -11,7 +11,7 @@ returns is ever out of place, and no lock is needed.
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,9 @@ _END = _DONE + 8
 _CHUNK = 64 * 1024
 _PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
 _READS = 100
-_RUN_ID = re.compile(r"([0-9A-Za-z_-]{1,64})\.([0-9]{1,19})")
+_JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_RUN_ID = re.compile(rf"({_JOB_ID.pattern})\.([0-9]{{1,19}})")
+_FILE = re.compile(r"[0-9]{1,19}(\.fifo|\.group)?")
 
 
 class Output(Struct, frozen=True):
@@ -67,6 +69,16 @@ def output_path(root: Path, run_id: str) -> Path:
         )
     job_id, number = match.groups()
     return root / job_id / number
+
+
+def _fifo_of(path: Path) -> Path:
+    """Return where the pipe to the output at ``path`` is while its run is in progress."""
+    return path.with_name(f"{path.name}.fifo")
+
+
+def note_of(path: Path) -> Path:
+    """Return where the process group is noted that writes to the output at ``path``."""
+    return path.with_name(f"{path.name}.group")
 
 
 def read_output(path: Path) -> Output:
@@ -112,6 +124,44 @@ def _counters(fd: int) -> tuple[int | None, int | None]:
     begun = int.from_bytes(data[:8], "little") if len(data) >= 8 else None
     done = int.from_bytes(data[8:], "little") if len(data) == 16 else None
     return begun, done
+
+
+def remove_outputs(root: Path, run_ids: Iterable[str]) -> None:
+    """Remove the outputs of runs that have ended; one that isn't there is nothing to do.
+
+    Raises OSError where one can't be removed.
+    """
+    for run_id in run_ids:
+        path = output_path(root, run_id)
+        for each in (path, _fifo_of(path), note_of(path)):
+            each.unlink(missing_ok=True)
+
+
+def directories(root: Path) -> list[str]:
+    """Return the ids of the jobs that have a directory under ``root``, or ever had.
+
+    Raises OSError where that can't be read.
+    """
+    try:
+        return [name for name in os.listdir(root) if _JOB_ID.fullmatch(name)]
+    except FileNotFoundError:
+        return []
+
+
+def outputs_in(root: Path, job_id: str) -> list[str]:
+    """Return the ids of the runs whose outputs, or leftovers, lie in a job's directory."""
+    try:
+        names = os.listdir(root / job_id)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    run_ids = (f"{job_id}.{name.partition('.')[0]}" for name in names if _FILE.fullmatch(name))
+    return list(dict.fromkeys(run_ids))
+
+
+def remove_directory(root: Path, job_id: str) -> None:
+    """Remove the directory of a job that will have no run any more, unless something lies in it."""
+    with suppress(OSError):
+        (root / job_id).rmdir()
 
 
 class Capture:
@@ -313,10 +363,6 @@ async def discard(reader: int) -> None:
                     return
     finally:
         os.close(reader)
-
-
-def _fifo_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.fifo")
 
 
 def _make_directories(of_job: Path) -> None:

@@ -25,7 +25,7 @@ from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Stream, discard, output_path, remove
+from kala_trio.runner.output import Stream, discard, note_of, output_path, remove
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class LocalRunner:
         If cancelled, leaves the processes alone, and their pipe for the next daemon.
         """
         path = output_path(self._output, act.run.id)
-        group = Group.noted(_note_of(path))
+        group = Group.noted(note_of(path))
         with Stream.attach(path, self._complaint) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
@@ -94,7 +94,7 @@ class LocalRunner:
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
             stream.remove()
-        remove(_note_of(path), self._complaint)
+        remove(note_of(path), self._complaint)
         attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
@@ -112,6 +112,10 @@ class LocalRunner:
     async def _run(self, act: StartAttempt) -> Result:
         path = output_path(self._output, act.run.id)
         with ExitStack() as cleanup:
+            if act.number == 1:
+                # A run of this id may have been before, if a backup was restored since.
+                with suppress(OSError):
+                    path.unlink()
             try:
                 words = shlex.split(act.definition.command)
                 stream = cleanup.enter_context(Stream.make(path, self._complaint))
@@ -120,8 +124,8 @@ class LocalRunner:
                     child = _Child(words, _environment(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            cleanup.callback(remove, _note_of(path), self._complaint)
-            child.note(_note_of(path), self._complaint)
+            cleanup.callback(remove, note_of(path), self._complaint)
+            child.note(note_of(path), self._complaint)
             result = await self._watch(child, stream)
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
@@ -232,10 +236,6 @@ class _Child:
             pass
         except PermissionError as error:  # every one of the group runs as somebody else by now
             log.error("process group %d cannot be stopped: %s", self._process.pid, error)
-
-
-def _note_of(path: Path) -> Path:
-    return path.with_name(f"{path.name}.group")
 
 
 def _signal_name(number: int) -> str:

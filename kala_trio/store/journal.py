@@ -1,11 +1,12 @@
 """The one writer: what it has committed is durable, whatever happens next (rules C1, C2)."""
 
 import fcntl
+import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import assert_never
 
@@ -18,7 +19,9 @@ from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapsh
 from kala_trio.store import rows
 from kala_trio.store.schema import WRITE_NOTHING, open_database, prepare
 from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread
+
+_ATTEMPTS_AT_ONCE = 500
 
 
 class Journal:
@@ -72,24 +75,73 @@ class Journal:
         if not (records or self._failed):
             return
         try:
-            with needing_a_thread():
-                await trio.to_thread.run_sync(self._write, records, limiter=self._thread)
+            await in_thread(self._write, records, limiter=self._thread)
         except Unavailable:
             self._failed = True
             raise
         self._failed = False
+
+    async def prune_runs(self, run_ids: Sequence[str]) -> bool:
+        """Remove these runs and their attempts from the history, those that have ended.
+
+        Returns False where they had more attempts than are removed at once, so that no commit is
+        held up for long: then call it again.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        return await in_thread(self._prune_runs, run_ids, limiter=self._thread)
+
+    async def prune_missed(self, row_ids: Sequence[int]) -> None:
+        """Remove missed records from the history, by their rows in ``missed``.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        await in_thread(self._prune_missed, row_ids, limiter=self._thread)
 
     def close(self) -> None:
         """Close the file, and let others have it."""
         self._cleanup.close()
 
     def _write(self, records: Sequence[Record]) -> None:
+        with self._transaction() as execute:
+            for record in records:
+                self._apply(record)
+            if not records:
+                execute(WRITE_NOTHING)
+
+    # Each of these is one statement, in which the interpreter is left to others throughout.
+    def _prune_runs(self, run_ids: Sequence[str]) -> bool:
+        these = json.dumps(run_ids)
+        with self._transaction() as execute:
+            removed = execute(
+                "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts "
+                "WHERE run_id IN (SELECT value FROM json_each(?)) LIMIT ?)",
+                (these, _ATTEMPTS_AT_ONCE),
+            ).rowcount
+            if removed == _ATTEMPTS_AT_ONCE:
+                return False
+            execute(
+                "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?)) "
+                "AND outcome NOT NULL",
+                (these,),
+            )
+            return True
+
+    def _prune_missed(self, row_ids: Sequence[int]) -> None:
+        with self._transaction() as execute:
+            execute(
+                "DELETE FROM missed WHERE rowid IN (SELECT value FROM json_each(?))",
+                (json.dumps(row_ids),),
+            )
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
+        """Lend what executes statements, all of them in one transaction."""
         try:
             with self._database.atomic():
-                for record in records:
-                    self._apply(record)
-                if not records:
-                    self._database.execute(WRITE_NOTHING)
+                yield self._database.conn.execute
         except sqlite3.Error as error:
             if primary(error) == sqlite3.SQLITE_IOERR:
                 self._bury()
@@ -180,8 +232,15 @@ def _load(database: Database) -> Snapshot:
             database, "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
         )
     )
-    runs = "SELECT * FROM runs WHERE outcome IS NULL ORDER BY started_at, id"
-    attempts = "SELECT * FROM attempts WHERE result IS NULL ORDER BY run_id, number"
+    # The indices are named, since the planner would rather read all of the history in order.
+    runs = (
+        "SELECT * FROM runs INDEXED BY runs_in_progress "
+        "WHERE outcome IS NULL ORDER BY started_at, id"
+    )
+    attempts = (
+        "SELECT * FROM attempts INDEXED BY attempts_in_progress "
+        "WHERE result IS NULL ORDER BY run_id, number"
+    )
     return Snapshot(
         jobs=jobs,
         progress=progress,

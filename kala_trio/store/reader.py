@@ -1,7 +1,8 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -124,6 +125,46 @@ class Reader:
                 rows.optional_instant(row["latest"]),
             )
 
+    def expired_runs(self, before: datetime, keep: int, limit: int) -> list[str]:
+        """Return the ids of ``limit`` runs that are to be pruned.
+
+        Those are a job's runs that have ended and are not its ``keep`` latest, and runs that ended
+        ``before``, save the ten latest of a job that is there.
+        """
+        with self._database() as database:
+            query = (
+                "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
+                "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
+                "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
+                "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
+                "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
+            )
+            found = database.execute(query, _bounds(before, keep, limit))
+            return list(dict.fromkeys(run_id for (run_id,) in found))
+
+    def expired_missed(self, before: datetime, keep: int, limit: int) -> list[int]:
+        """Return the rows of missed records to which the same applies, by their latest time."""
+        with self._database() as database:
+            query = (
+                "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
+                "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
+                "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
+                "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
+                "WHERE progress.misses > :keep LIMIT :limit"
+            )
+            found = database.execute(query, _bounds(before, keep, limit))
+            return list(dict.fromkeys(row_id for (row_id,) in found))
+
+    def unknown(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that are no job's and of which no run is in the history."""
+        with self._database() as database:
+            query = (
+                "SELECT value FROM json_each(?) "
+                "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = value) "
+                "AND NOT EXISTS (SELECT 1 FROM runs WHERE job_id = value)"
+            )
+            return [job_id for (job_id,) in database.execute(query, (json.dumps(job_ids),))]
+
     def close(self) -> None:
         """Close the connections."""
         while self._idle:
@@ -143,6 +184,10 @@ class Reader:
 
 def _rows(database: Database, query: str, *parameters: str | int) -> Iterable[rows.Row]:
     return database.query(query, parameters)
+
+
+def _bounds(before: datetime, keep: int, limit: int) -> dict[str, int]:
+    return {"before": rows.from_instant(before), "latest": _STATS, "keep": keep, "limit": limit}
 
 
 def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:

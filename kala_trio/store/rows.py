@@ -49,12 +49,12 @@ def to_row(value: Value) -> dict[str, Any]:
             row = msgspec.structs.asdict(value.definition)
             del row["parent_jobs"]
             row |= {"id": value.id, "number": value.number}
-            return row | {"created_at": _from_instant(value.created_at)}
+            return row | {"created_at": from_instant(value.created_at)}
         case Progress(next=coming):
             row = msgspec.structs.asdict(value)
             del row["next"]
             row["next_number"] = coming.number if coming else None
-            row["next_at"] = _from_instant(coming.at) if coming else None
+            row["next_at"] = from_instant(coming.at) if coming else None
             row["pending"] = _to_json(value.pending) if value.pending else None
             row["latest_missed"] = _to_json(value.latest_missed)
             return _instants_in(row, "last_success", "last_error", "last_attempted_run")
@@ -169,14 +169,15 @@ def _instant(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
 
 
-def _from_instant(instant: datetime) -> int:
+def from_instant(instant: datetime) -> int:
+    """Return what a column holds of an instant."""
     return (instant - _EPOCH) // _MICROSECOND
 
 
 def _instants_in(row: dict[str, Any], *columns: str) -> dict[str, Any]:
     for column in columns:
         if row[column] is not None:
-            row[column] = _from_instant(row[column])
+            row[column] = from_instant(row[column])
     return row
 
 

@@ -152,6 +152,9 @@ def _first_version(database: Database) -> None:
 
 def _second_version(database: Database) -> None:
     database.execute("ALTER TABLE jobs ADD COLUMN rerun_lost INTEGER NOT NULL DEFAULT 0")
+    # The history is pruned by age.
+    database.execute("CREATE INDEX runs_ended ON runs (ended_at) WHERE ended_at NOT NULL")
+    database.execute("CREATE INDEX missed_last ON missed (last)")
 
 
 def _create(

@@ -26,7 +26,7 @@ from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, 
 from kala_trio.core.validation import check
 from kala_trio.runner.output import output_path, read_output
 from kala_trio.store.reader import Reader
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread
 
 log = logging.getLogger(__name__)
 
@@ -60,13 +60,9 @@ def create_app(
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
 
-    async def in_thread(function: Callable[[], bytes]) -> bytes:
-        with needing_a_thread():
-            return await trio.to_thread.run_sync(function, limiter=threads)
-
     async def read(what: Callable[[], object]) -> Response:
         """Answer with what is read, encoded in the thread that reads it."""
-        return _json(await in_thread(lambda: wire.encode(what())))
+        return _json(await in_thread(lambda: wire.encode(what()), limiter=threads))
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
@@ -132,7 +128,7 @@ def create_app(
 
     @app.get("/api/v1/run/output/<run_id>/")
     async def get_run_output(run_id: str) -> Response:
-        body = await in_thread(lambda: _output_of(reader, output, run_id))
+        body = await in_thread(_output_of, reader, output, run_id, limiter=threads)
         headers = {"X-Content-Type-Options": "nosniff"}
         return Response(body, content_type="text/plain; charset=utf-8", headers=headers)
 

@@ -1,0 +1,107 @@
+"""History has an end: what is old, or too much, goes in steps so small that no run is late for it.
+
+Of each job the latest runs are kept, and none for longer than a time, save the ten that the job
+shows of itself; missed records likewise, counted by themselves. What is left of a deleted job goes
+by age. Runs in progress stay.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import trio
+from msgspec import Struct
+
+from kala_trio.clock import Clock
+from kala_trio.core.errors import Unavailable
+from kala_trio.runner.output import directories, outputs_in, remove_directory, remove_outputs
+from kala_trio.store.journal import Journal
+from kala_trio.store.reader import Reader
+from kala_trio.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# In seconds: from one sweep to the next, or to the next try after one that failed.
+_INTERVAL = 3600.0
+_RETRY = 60.0
+# What one look finds is removed in steps that take as long as any commit does, which is what the
+# disk takes; the pause between two of them is for other commits.
+_LOOK = 10_000
+_STEP = 20
+_PAUSE = 0.15
+
+
+class Bounds(Struct, frozen=True):
+    """How long the history is: by age, and in runs (and missed records) of each job."""
+
+    age: timedelta
+    runs: int
+
+
+class Pruning:
+    """Keeps the history within its bounds, and what runs have written with it."""
+
+    def __init__(
+        self, journal: Journal, reader: Reader, output: Path, clock: Clock, bounds: Bounds
+    ) -> None:
+        """Prune what is beyond ``bounds``; ``output`` is the directory of captured outputs."""
+        self._journal = journal
+        self._reader = reader
+        self._output = output
+        self._clock = clock
+        self._bounds = bounds
+
+    async def run(self) -> NoReturn:
+        """Sweep now, and then again and again; one that fails is tried again soon."""
+        failed = False
+        while True:
+            try:
+                await self.sweep()
+            except (Unavailable, OSError) as error:
+                if not failed:
+                    log.warning("the history cannot be pruned, which is tried again: %s", error)
+                failed = True
+            else:
+                failed = False
+            await trio.sleep(_RETRY if failed else _INTERVAL)
+
+    async def sweep(self) -> None:
+        """Remove all that is too much by now.
+
+        Raises Unavailable or OSError where something can't be removed; the rest may be gone.
+        """
+        beyond = (self._clock.now() - self._bounds.age, self._bounds.runs, _LOOK)
+        while run_ids := await in_thread(self._reader.expired_runs, *beyond):
+            for some in _parts(run_ids, _STEP):
+                await self._remove_runs(some)
+        while row_ids := await in_thread(self._reader.expired_missed, *beyond):
+            for rows in _parts(row_ids, _STEP):
+                await self._journal.prune_missed(rows)
+                await trio.sleep(_PAUSE)
+        # First what there is, then what is known: a job is, before its directory is made.
+        for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
+            for job_id in await in_thread(self._reader.unknown, job_ids):
+                await self._remove_directory(job_id)
+
+    async def _remove_runs(self, run_ids: Sequence[str]) -> None:
+        # Outputs first: a run may be without one, but one without a run would stay for long.
+        await in_thread(remove_outputs, self._output, run_ids)
+        done = False
+        while not done:
+            done = await self._journal.prune_runs(run_ids)
+            await trio.sleep(_PAUSE)
+
+    async def _remove_directory(self, job_id: str) -> None:
+        for run_ids in _parts(await in_thread(outputs_in, self._output, job_id), _STEP):
+            await in_thread(remove_outputs, self._output, run_ids)
+            await trio.sleep(_PAUSE)
+        await in_thread(remove_directory, self._output, job_id)
+
+
+def _parts(items: Sequence[_T], size: int) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,94 @@
+"""A copy of the database as it is at one moment, taken while the daemon goes on writing."""
+
+import os
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+from kala_trio.core.errors import Refused, Unavailable
+from kala_trio.store.schema import APPLICATION_ID, open_database
+
+# So many of SQLite's instructions are a step of some milliseconds, and a megabyte or two.
+_INSTRUCTIONS = 50_000
+_PAUSE = 0.05
+
+
+def back_up(path: Path, target: Path) -> None:
+    """Copy the database at ``path`` to ``target``, which appears when it is whole and on the disk.
+
+    What was acknowledged before the call is in it. Only its owner may read it.
+
+    Raises:
+        Refused: ``path`` is not a database of kala-trio, or ``target`` is there already.
+        Unavailable: the one cannot be read, or the other not be written.
+    """
+    if os.path.lexists(target):
+        problem = "is there already; move it away, or give another name"
+        raise Refused("FILE", problem, found=os.fspath(target), example=_another(target))
+    if not path.is_file():
+        raise _not_ours("is no file", path)
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    except OSError as error:
+        raise _unavailable(path, target, error.strerror) from error
+    unfinished = Path(name)
+    try:
+        _copy(path, unfinished, descriptor)
+        os.fsync(descriptor)
+        unfinished.rename(target)
+        _sync_directory(target.parent)
+    except OSError as error:
+        raise _unavailable(path, target, error.strerror) from error
+    except sqlite3.Error as error:
+        raise _unavailable(path, target, error) from error
+    finally:
+        os.close(descriptor)
+        unfinished.unlink(missing_ok=True)
+
+
+def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
+    """Copy in steps, each brought to the disk before the next, and pauses between them.
+
+    Else all would go to the disk at once in the end, and the daemon's commits wait for it.
+    """
+
+    def step() -> int:
+        os.fdatasync(descriptor)
+        time.sleep(_PAUSE)
+        return 0
+
+    with closing(open_database(path, read_only=True)) as database:
+        try:
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+                raise
+            raise _not_ours("is no database", path) from error
+        if application != APPLICATION_ID:
+            raise _not_ours("is no database of kala-trio", path)
+        # One statement reads one state, whatever is committed meanwhile; Connection.backup would
+        # begin again after each commit.
+        database.conn.set_progress_handler(step, _INSTRUCTIONS)
+        database.execute("VACUUM INTO ?", (os.fspath(unfinished),))
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _another(target: Path) -> str:
+    return f'"{target.stem}-2{target.suffix}"'
+
+
+def _not_ours(problem: str, path: Path) -> Refused:
+    return Refused("--db", problem, found=os.fspath(path), example='"/var/lib/kala-trio/kala.db"')
+
+
+def _unavailable(path: Path, target: Path, why: object) -> Unavailable:
+    return Unavailable(f"backup: {path} cannot be copied to {target}: {why}")
