@@ -47,7 +47,7 @@ class Plan(Struct, frozen=True):
 
 
 class Torture:
-    """One torture: what it wrote lies in ``directory``, from which ``read`` takes the ledgers."""
+    """One torture, which keeps all in ``directory``; ``restarts``: seconds to each first answer."""
 
     def __init__(self, plan: Plan, directory: Path) -> None:
         """Have a plan; nothing happens before ``run``."""
