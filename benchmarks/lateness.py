@@ -1,4 +1,4 @@
-"""How punctual a daemon is, idle and flooded, and what it costs to have it: CPU, memory.
+"""How punctual a daemon is, idle, flooded, or with a job that pours output; and what it costs.
 
     python -m benchmarks.lateness [--seconds 30] [--jobs 10000] [--connections 1000]
 
@@ -9,9 +9,11 @@ machine allows.
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
@@ -48,6 +50,7 @@ def main(seconds: int, jobs: int, connections: int, memory_jobs: int) -> None:
             report("idle", measure(daemon, seconds, nullcontext()))
             flooded = measure(daemon, seconds, flood(daemon.url, connections))
             report(f"{connections} connections", flooded)
+            report("a job that pours", measure(daemon, seconds, pouring(daemon)))
             drift(daemon)
     memory(memory_jobs)
 
@@ -146,6 +149,21 @@ def flood(url: str, connections: int) -> Iterator[None]:
         finally:
             flooder.terminate()
             print(f"flood: {flooder.stdout.read().strip()}")
+
+
+@contextmanager
+def pouring(daemon: Daemon) -> Iterator[None]:
+    """Have a job write as much as it can, to the end of the block."""
+    job_id = daemon.create(command="sh -c 'echo $$; exec yes'")
+    while not (head := daemon.output(f"{job_id}.1")[:100].split()):
+        trio.run(trio.sleep, 0.01)
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        os.kill(int(head[0]), signal.SIGKILL)
+        left_out = daemon.output(f"{job_id}.1").partition("[... ")[2].split()[0]
+        print(f"poured: {int(left_out) / 1e6 / (time.monotonic() - began):.0f} MB a second")
 
 
 def drift(daemon: Daemon) -> None:

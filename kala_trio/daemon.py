@@ -64,9 +64,6 @@ def run(settings: Settings) -> None:
         _listen(settings.host, settings.port) as listener,
     ):
         restored = _restore(journal, settings.db)
-        host, port = listener.getsockname()[:2]
-        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
         try:
             trio.run(_serve, settings, journal, reader, listener, restored)
         except BaseExceptionGroup as group:
@@ -147,16 +144,30 @@ async def _serve(
         output = output_root(settings.db)
         runner = LocalRunner(output, clock, nursery)
         supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
-        nursery.start_soon(_stop_on_signal, supervisor, runner, settings.grace)
-        nursery.start_soon(_keep_web, listener, settings, supervisor.ask)
+        await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
+        _say_where(settings, listener)
         bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
-        pruning = Pruning(journal, reader, output, clock, bounds)
-        nursery.start_soon(pruning.run)
-        await supervisor.run(first)
+        nursery.start_soon(Pruning(journal, reader, output, clock, bounds).run)
+        async with trio.open_nursery() as faces:
+            faces.start_soon(_keep_web, listener, settings, supervisor.ask)
+            await supervisor.run(first)
+            faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
-async def _stop_on_signal(supervisor: Supervisor, runner: LocalRunner, grace: float) -> None:
+def _say_where(settings: Settings, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
+
+
+async def _stop_on_signal(
+    supervisor: Supervisor,
+    runner: LocalRunner,
+    grace: float,
+    *,
+    task_status: trio.TaskStatus[None],
+) -> None:
     """Drain on the first signal; after the grace period, or on a second one, end the attempts."""
     # What was ignored from the start (nohup) stays ignored, save the one that is meant for daemons.
     heeded = [
@@ -164,14 +175,20 @@ async def _stop_on_signal(supervisor: Supervisor, runner: LocalRunner, grace: fl
         for each in _STOP_SIGNALS
         if each is signal.SIGTERM or signal.getsignal(each) is not signal.SIG_IGN
     ]
-    with trio.open_signal_receiver(*heeded) as received:
-        number = await anext(received)
-        log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
-        supervisor.stop()
-        with trio.move_on_after(grace):
-            await anext(received)
-        runner.stop()
-        await trio.sleep_forever()  # further signals change nothing
+    try:
+        with trio.open_signal_receiver(*heeded) as received:
+            task_status.started()
+            number = await anext(received)
+            log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
+            supervisor.stop()
+            with trio.move_on_after(grace):
+                await anext(received)
+            runner.stop()
+            async for _ in received:
+                pass
+    finally:  # further signals change nothing, to the very end
+        for each in heeded:
+            signal.signal(each, signal.SIG_IGN)
 
 
 async def _keep_web(

@@ -5,6 +5,7 @@ import logging
 import math
 import struct
 from collections.abc import Awaitable, Callable
+from types import UnionType
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -29,6 +30,9 @@ _LENGTH = struct.Struct("!I")
 _LONGEST = 4 * 1024 * 1024  # a job of the largest accepted body is far below
 _READ = 64 * 1024
 _OUTSTANDING = 256
+# How long the last answers may take to get through the door, in seconds.
+_PARTING = 5.0
+_STOPPING = "kala-trio is stopping; send it again in a while"
 
 
 class Ask(Struct, frozen=True):
@@ -38,12 +42,16 @@ class Ask(Struct, frozen=True):
     request: Request
 
 
-class Answer(Struct, frozen=True):
+class Answer(Struct, frozen=True, tag=True):
     """Done, if ``error`` is empty; else the name of an error, and what it is made from."""
 
     number: int
     error: str = ""
     arguments: tuple[Any, ...] = ()
+
+
+class Farewell(Struct, frozen=True, tag=True):
+    """The last frame of all: what has no answer by now was not carried out, and won't be."""
 
 
 class Door:
@@ -66,7 +74,7 @@ class Door:
             Unanswered: the scheduler went before it answered.
         """
         if not self._open:
-            raise Unavailable("kala-trio is stopping; send it again in a while")
+            raise Unavailable(_STOPPING)
         number = next(self._numbers)
         waiting = self._waiting[number] = _Waiting()
         try:
@@ -78,21 +86,25 @@ class Door:
             raise waiting.error
 
     async def run(self) -> None:
-        """Carry requests and answers until the other end closes."""
+        """Carry requests and answers until the other end says farewell, or is gone."""
+        error: KalaTrioError = Unanswered(
+            "the scheduler has gone; look whether it took this before you repeat it"
+        )
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send, self._stream, self._asks)
-                frames = _Frames(self._stream, Answer)
-                while answer := await frames.receive():
-                    waiting = self._waiting.get(answer.number)
+                frames = _Frames[Answer | Farewell](self._stream, Answer | Farewell)
+                while isinstance(frame := await frames.receive(), Answer):
+                    waiting = self._waiting.get(frame.number)
                     if waiting:  # whoever asked may have gone away
-                        waiting.answer(_error_of(answer))
+                        waiting.answer(_error_of(frame))
+                if isinstance(frame, Farewell):
+                    error = Unavailable(_STOPPING)
                 nursery.cancel_scope.cancel()
         finally:
             self._open = False
             for waiting in self._waiting.values():
-                problem = "the scheduler has gone; look whether it took this before you repeat it"
-                waiting.answer(Unanswered(problem))
+                waiting.answer(error)
 
 
 class _Waiting:
@@ -110,10 +122,12 @@ class _Waiting:
 async def serve_door(stream: trio.abc.Stream, ask: Callable[[Request], Awaitable[None]]) -> None:
     """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
 
-    So many are carried out at once at most that no flood of requests grows without bound here.
+    So many are carried out at once at most that no flood of requests grows without bound here. When
+    cancelled, still sends the answers that there are, in bounded time; and where ``ask`` was done
+    with all that it was given, a farewell.
     """
     slots = trio.Semaphore(_OUTSTANDING)
-    outgoing, answers = trio.open_memory_channel[Answer](math.inf)
+    outgoing, answers = trio.open_memory_channel[Answer | Farewell](math.inf)
 
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
@@ -124,13 +138,27 @@ async def serve_door(stream: trio.abc.Stream, ask: Callable[[Request], Awaitable
         outgoing.send_nowait(answer)
         slots.release()
 
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_send, stream, answers)
-        frames = _Frames(stream, Ask)
-        while asked := await frames.receive():
-            await slots.acquire()
-            nursery.start_soon(carry_out, asked)
-        nursery.cancel_scope.cancel()
+    # What is half sent can only be sent to its end, or no frame is any more.
+    sending = trio.CancelScope(shield=True)
+
+    async def send() -> None:
+        with sending:
+            await _send(stream, answers)
+
+    async with trio.open_nursery() as sender:
+        sender.start_soon(send)
+        with outgoing:
+            try:
+                async with trio.open_nursery() as nursery:
+                    frames = _Frames[Ask](stream, Ask)
+                    while asked := await frames.receive():
+                        await slots.acquire()
+                        nursery.start_soon(carry_out, asked)
+                    nursery.cancel_scope.cancel()
+            finally:
+                if slots.value == _OUTSTANDING:
+                    outgoing.send_nowait(Farewell())
+                sending.deadline = trio.current_time() + _PARTING
 
 
 async def _send(stream: trio.abc.SendStream, values: trio.MemoryReceiveChannel[F]) -> None:
@@ -144,11 +172,11 @@ async def _send(stream: trio.abc.SendStream, values: trio.MemoryReceiveChannel[F
 
 
 class _Frames(Generic[F]):
-    """Reads frames of one kind."""
+    """Reads frames of one kind, or one of several."""
 
-    def __init__(self, stream: trio.abc.ReceiveStream, kind: type[F]) -> None:
+    def __init__(self, stream: trio.abc.ReceiveStream, kind: type[F] | UnionType) -> None:
         self._stream = stream
-        self._decoder = msgspec.msgpack.Decoder(kind)
+        self._decoder: msgspec.msgpack.Decoder[F] = msgspec.msgpack.Decoder(kind)
         self._buffer = bytearray()
 
     async def receive(self) -> F | None:

@@ -39,6 +39,7 @@ _DECIDING = 0.005
 _SLICE = 1.0
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
+_STOPPING = "kala-trio is stopping; send it again in a while"
 
 
 class Runner(Protocol):
@@ -90,6 +91,7 @@ class Supervisor:
         self._arrived = trio.Event()
         self._complaint = Complaint(log, "the database is written again")
         self._stopping = False
+        self._is_over = False
         self._in_progress = 0
         self._attempts: trio.Nursery
         self._orphans: trio.Nursery
@@ -101,6 +103,8 @@ class Supervisor:
             Refused, NotFound, Conflict: by the rules, and nothing has changed.
             Unavailable: the store failed or the daemon is stopping, and nothing has changed.
         """
+        if self._is_over:
+            raise Unavailable(_STOPPING)
         question = _Question(request)
         self._put(question)
         await question.answered.wait()
@@ -124,6 +128,7 @@ class Supervisor:
             while self._inbox or self._in_progress or not self._stopping:
                 await self._something_to_do()
                 await self._settle()
+            self._is_over = True
             # Another daemon will wait for them: they belong to no attempt of this one.
             self._orphans.cancel_scope.cancel()
 
@@ -156,7 +161,7 @@ class Supervisor:
                 self._stopping = self._stopping or isinstance(message, Stop)
                 commands += self._decide(message)
             elif self._stopping:
-                message.answer(Unavailable("kala-trio is stopping; send it again in a while"))
+                message.answer(Unavailable(_STOPPING))
             else:
                 try:
                     commands += self._decide(message.request)

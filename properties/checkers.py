@@ -228,7 +228,7 @@ def occurrences_end_as_one_thing(story: Story) -> None:
     pending = story.pending(story.closed.snapshot)
     for progress in story.closed.snapshot.progress:
         job = story.jobs[progress.job_id]
-        instants = _Instants.of(job, story.definitions[job.id])
+        instants = Instants.of(job, story.definitions[job.id])
         if instants is None:
             continue
         triggers = [run.trigger for run in story.runs_of(job.id)]
@@ -249,7 +249,7 @@ def occurrences_end_as_one_thing(story: Story) -> None:
             assert progress.next.at > seen, f"{job.id} was overlooked"
 
 
-class _Instants(NamedTuple):
+class Instants(NamedTuple):
     """S(k) of a simple schedule, for k from ``first`` up to but without ``end``."""
 
     anchor: datetime
@@ -258,7 +258,8 @@ class _Instants(NamedTuple):
     end: int | None
 
     @classmethod
-    def of(cls, job: Job, definition: Definition) -> "_Instants | None":
+    def of(cls, job: Job, definition: Definition) -> "Instants | None":
+        """Read a job's schedule; None for a child, which has none."""
         if definition.parent_jobs:
             return None
         repeats, start, step = "0", "", "1"
@@ -272,9 +273,11 @@ class _Instants(NamedTuple):
         return cls(anchor, interval, first if end is None else min(first, end - 1), end)
 
     def at(self, number: int) -> datetime:
+        """Return S(k)."""
         return self.anchor + number * self.step
 
     def number(self, at: datetime) -> int:
+        """Return k of S(k)."""
         assert (at - self.anchor) % self.step == timedelta()
         return (at - self.anchor) // self.step
 

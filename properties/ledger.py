@@ -69,6 +69,14 @@ class StopAsked(Struct, frozen=True):
     shown_at: datetime
 
 
+class ClockSet(Struct, frozen=True):
+    """The wall clock was set: since then it shows ``shown_at`` and gains ``drift`` µs a second."""
+
+    at: int
+    shown_at: datetime
+    drift: int
+
+
 class Death(Struct, frozen=True):
     """The daemon died at ``point``."""
 
@@ -86,6 +94,7 @@ class Ledger(Struct):
     commits: list[Commit] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
     stops: list[StopAsked] = field(default_factory=list)
+    clock_sets: list[ClockSet] = field(default_factory=list)
     deaths: list[Death] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
     marks: dict[str, int] = field(default_factory=dict)
@@ -116,6 +125,8 @@ def _lines(ledger: Ledger) -> Iterator[tuple[int, int, str]]:
         yield process.ended_at, 2, f"{name} ends: {process.result}"
     for stop in ledger.stops:
         yield stop.at, 1, "told to stop"
+    for each in ledger.clock_sets:
+        yield each.at, 0, f"clock shows {each.shown_at:%d %H:%M:%S.%f} and gains {each.drift} µs/s"
     for death in ledger.deaths:
         yield death.at, 6, f"life {death.life} dies: {death.point}"
     if ledger.closed:

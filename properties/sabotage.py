@@ -1,5 +1,6 @@
 """Supervisors and stores with one fault each, to see that the judges of a ledger catch it."""
 
+import math
 from collections.abc import Sequence
 from random import SystemRandom
 
@@ -74,6 +75,26 @@ class RetriesWhatWasLost(Supervisor):
 
     async def _await_orphan(self, act: AwaitOrphan) -> None:
         self._put(replace(await self._runner.await_orphan(act), result=Exited(1)))
+
+
+class SleepsUntilItIsTime(Supervisor):
+    """Sleeps as long as it would take if nobody ever set the clock."""
+
+    async def _something_to_do(self) -> None:
+        while not self._inbox and not self._scheduler.is_due(self._clock.now()):
+            self._arrived = trio.Event()
+            wake = self._scheduler.next_wake()
+            wait = (wake - self._clock.now()).total_seconds() if wake else math.inf
+            with trio.move_on_after(max(0.0, wait)):
+                await self._arrived.wait()
+
+
+class BelievesTheClock(Supervisor):
+    """Goes back in time with the wall clock."""
+
+    def _decide(self, event: Event) -> list[Command]:
+        self._scheduler._now = None
+        return super()._decide(event)
 
 
 class CallsEveryEndASuccess(Supervisor):

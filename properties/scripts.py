@@ -53,7 +53,18 @@ class Ask(Struct, frozen=True):
 
 
 class ClockStep(Struct, frozen=True):
-    """Somebody sets the wall clock by ``seconds``, ``at`` seconds after the daemon's start."""
+    """Somebody sets the wall clock by ``seconds``, ``at`` seconds after the daemon's start.
+
+    From then on it gains ``drift`` microseconds a second, as where a leap second is smeared.
+    """
+
+    at: int
+    seconds: int
+    drift: int = 0
+
+
+class Pause(Struct, frozen=True):
+    """The daemon stands still for ``seconds``, ``at`` seconds after its start; its jobs do not."""
 
     at: int
     seconds: int
@@ -76,6 +87,7 @@ class Life(Struct, frozen=True):
     commit_micros: int = 1
     faults: tuple[Fault, ...] = ()
     clock_steps: tuple[ClockStep, ...] = ()
+    pauses: tuple[Pause, ...] = ()
     downtime: int = 0
     clock_set: int = 0
 
@@ -105,7 +117,7 @@ def smaller(script: Script) -> Iterator[Script]:
 
 
 def _less(life: Life) -> Iterator[Life]:
-    for name in ("asks", "faults", "clock_steps"):
+    for name in ("asks", "faults", "clock_steps", "pauses"):
         things = getattr(life, name)
         for place in range(len(things)):
             yield replace(life, **{name: things[:place] + things[place + 1 :]})

@@ -35,9 +35,19 @@ from kala_trio.core.messages import (
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
 from properties.checkers import broken_rules
-from properties.ledger import Asked, Commit, Death, Ledger, Opened, Process, StopAsked, trace
+from properties.ledger import (
+    Asked,
+    ClockSet,
+    Commit,
+    Death,
+    Ledger,
+    Opened,
+    Process,
+    StopAsked,
+    trace,
+)
 from properties.memory import MemoryStore
-from properties.scripts import EPOCH, Life, Point, Script, script_of, smaller
+from properties.scripts import EPOCH, ClockStep, Life, Point, Script, script_of, smaller
 
 _SECOND = 1_000_000
 # Whoever waits for the end of a stopping daemon loses patience, and kills it.
@@ -50,20 +60,34 @@ class ShownClock:
     def __init__(self) -> None:
         """Show the true time at first."""
         self._true = VirtualClock(EPOCH)
-        self.step = timedelta()
+        self._since = EPOCH
+        self._step = timedelta()
+        self._drift = 0
 
     def now(self) -> datetime:
         """Return the time that is shown."""
-        return self._true.now() + self.step
+        true = self._true.now()
+        return true + self._step + (true - self._since) * self._drift // _SECOND
+
+    def set(self, seconds: int, drift: int = 0) -> None:
+        """Set it by ``seconds``; from now on it gains ``drift`` microseconds a second."""
+        shown, self._since = self.now(), self._true.now()
+        self._step = shown - self._since + timedelta(seconds=seconds)
+        self._drift = drift
 
 
 class World:
     """What outlives a daemon: the store, the processes, the clock, and the ledger."""
 
     def __init__(
-        self, script: Script, supervisor: type[Supervisor], store: Callable[[], MemoryStore]
+        self,
+        script: Script,
+        supervisor: type[Supervisor],
+        store: Callable[[], MemoryStore],
+        clock_of_trio: MockClock,
     ) -> None:
         """Begin with an empty store; instants are microseconds since then."""
+        self.clock_of_trio = clock_of_trio
         self.script = script
         self.supervisor = supervisor
         self.store = store()
@@ -102,8 +126,8 @@ class World:
         for number, life in enumerate(self.script.lives, 1):
             await Daemon(self, number, life).live()
             await sleep_until(self.own_instant(self.now() + life.downtime * _SECOND))
-            self.clock.step += timedelta(seconds=life.clock_set)
             if life.clock_set:
+                self.clock.set(life.clock_set)
                 self.mark(f"clock set {'back' if life.clock_set < 0 else 'forward'} while down")
         self.ledger.closed = self._opened(len(self.script.lives) + 1, self.store.load())
 
@@ -161,7 +185,10 @@ class Daemon:
                     nursery.start_soon(self._ask, at, ask.request)
                 for step in life.clock_steps:
                     at = world.own_instant(began + step.at * _SECOND)
-                    nursery.start_soon(self._set_clock, at, step.seconds)
+                    nursery.start_soon(self._set_clock, at, step)
+                for pause in life.pauses:
+                    at = world.own_instant(began + pause.at * _SECOND)
+                    nursery.start_soon(self._pause, at, pause.seconds)
                 nursery.start_soon(self._end, world.own_instant(began + life.lasts * _SECOND))
                 await self._supervisor.run(first)
                 nursery.cancel_scope.cancel()
@@ -278,10 +305,16 @@ class Daemon:
             asked.answer, asked.answered_at = "done", self._world.now()
             await self._reach(Point.AFTER_ANSWER)
 
-    async def _set_clock(self, at: int, seconds: int) -> None:
+    async def _set_clock(self, at: int, step: ClockStep) -> None:
         await sleep_until(at)
-        self._world.clock.step += timedelta(seconds=seconds)
-        self._world.mark(f"clock set {'back' if seconds < 0 else 'forward'} while running")
+        clock = self._world.clock
+        clock.set(step.seconds, step.drift)
+        self._world.ledger.clock_sets.append(ClockSet(at, clock.now(), step.drift))
+        self._world.mark(f"clock set {'back' if step.seconds < 0 else 'forward'} while running")
+
+    async def _pause(self, at: int, seconds: int) -> None:
+        await sleep_until(at)
+        self._world.clock_of_trio.jump(seconds)
 
     async def _end(self, at: int) -> None:
         await sleep_until(at)
@@ -356,13 +389,14 @@ def play(
     store: Callable[[], MemoryStore] = MemoryStore,
 ) -> Ledger:
     """Play a script, and return what was seen; other parts than the real ones are for sabotage."""
+    clock = MockClock(autojump_threshold=0)
 
     async def world() -> Ledger:
-        world = World(script, supervisor, store)
+        world = World(script, supervisor, store, clock)
         await world.play()
         return world.ledger
 
-    return trio.run(world, clock=MockClock(autojump_threshold=0))
+    return trio.run(world, clock=clock)
 
 
 def command_for(script: Script) -> str:

@@ -1,14 +1,86 @@
-"""The way from the web to the scheduler, where one of the two goes."""
+"""The way from the web to the scheduler, and what is known of a request when it ends."""
 
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 import trio
 from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
-from kala_trio.core.messages import Start
+from kala_trio.core.errors import KalaTrioError, Unanswered, Unavailable
+from kala_trio.core.messages import Delete, Request, Start
 from kala_trio.door import Door, serve_door
 from kala_trio.store.reader import Reader
 from kala_trio.web.api import create_app
+
+
+@asynccontextmanager
+async def served(
+    ask: Callable[[Request], Awaitable[None]],
+) -> AsyncIterator[tuple[Door, trio.CancelScope]]:
+    """Open a door to ``ask``, until the scope is cancelled as the daemon does at its end."""
+    ours, theirs = memory_stream_pair()
+    door, end = Door(theirs), trio.CancelScope()
+
+    async def serve() -> None:
+        with end:
+            async with ours:
+                await serve_door(ours, ask)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(serve)
+        nursery.start_soon(door.run)
+        yield door, end
+        end.cancel()
+
+
+async def ask_in_vain(door: Door, error: type[KalaTrioError], words: str) -> None:
+    """Ask for something, and be told so."""
+    with pytest.raises(error, match=words):
+        await door.ask(Delete("a"))
+
+
+async def test_what_was_done_when_the_end_came_is_answered_as_done() -> None:
+    """C1: what is durable is not called unavailable."""
+    may_end = trio.Event()
+
+    async def ask(_: Request) -> None:
+        await may_end.wait()
+
+    async with served(ask) as (door, end), trio.open_nursery() as clients:
+        for number in range(3):
+            clients.start_soon(door.ask, Delete(str(number)))
+        await wait_all_tasks_blocked()
+        may_end.set()
+        end.cancel()
+
+
+async def test_what_was_not_taken_when_the_end_came_may_be_sent_again() -> None:
+    """C4: 503 means that nothing was changed."""
+    taken: list[Request] = []
+
+    async def ask(request: Request) -> None:
+        taken.append(request)
+
+    async with served(ask) as (door, end):
+        await wait_all_tasks_blocked()
+        end.cancel()
+        await ask_in_vain(door, Unavailable, "is stopping; send it again")
+        await ask_in_vain(door, Unavailable, "is stopping; send it again")
+    assert not taken
+
+
+async def test_of_what_was_left_half_done_nobody_says_that_nothing_was_changed() -> None:
+    """C1: as when the scheduler's process was killed."""
+
+    async def ask(_: Request) -> None:
+        await trio.sleep_forever()
+
+    async with served(ask) as (door, end), trio.open_nursery() as clients:
+        clients.start_soon(ask_in_vain, door, Unanswered, "look whether it took this")
+        await wait_all_tasks_blocked()
+        end.cancel()
 
 
 async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothing(

@@ -272,6 +272,14 @@ async def test_stop_waits_for_attempts_and_refuses_requests_meanwhile(
     assert world.runs()[-1].outcome is Outcome.SUCCEEDED
 
 
+async def test_who_asks_after_the_end_is_told_so(autojump_clock: MockClock, world: World) -> None:
+    """Rule C4: and does not wait for ever."""
+    async with supervised(world) as supervisor:
+        pass
+    with trio.fail_after(60), pytest.raises(Unavailable, match="stopping"):
+        await supervisor.ask(Delete("a"))
+
+
 async def test_a_store_that_fails_to_the_end_is_told_and_not_passed_over(
     autojump_clock: MockClock, world: World
 ) -> None:

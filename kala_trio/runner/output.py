@@ -33,6 +33,9 @@ _LIMIT = HEAD + TAIL
 _DONE = _LIMIT + 8
 _END = _DONE + 8
 _CHUNK = 64 * 1024
+# After each chunk its pipe is left alone for this long, in seconds: so a job that pours is held up
+# (at some 40 MB a second), and not the scheduler, which would otherwise share its turns with it.
+_BREATH = 0.001
 _PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
 _READS = 100
 _JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -317,6 +320,7 @@ class Stream:
             with suppress(BlockingIOError):
                 if not self._take(self._reader):
                     return
+            await trio.sleep(_BREATH)
 
     def drain(self) -> int | None:
         """Capture what was written before now, without waiting for more.
@@ -361,6 +365,7 @@ async def discard(reader: int) -> None:
             with suppress(BlockingIOError):
                 if not os.read(reader, _CHUNK):
                     return
+            await trio.sleep(_BREATH)
     finally:
         os.close(reader)
 

@@ -1,10 +1,11 @@
-"""The first to see a request: whom it may come from, and what of the protocol is not spoken here.
+"""The first to see a request: whom it may come from, what is not spoken here, and how it all ends.
 
 A page of any site can have a browser send requests to this machine, with a body that a form could
 have. So requests that a browser marks as another site's are refused, and on loopback those that
 name a host which is not this machine: a name that its owner lets point here.
 """
 
+import math
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -23,17 +24,35 @@ from kala_trio import wire
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
+# How long a body may still take to arrive when the end has come, in seconds.
+_LAST_BODIES = 2.0
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
 class Guard:
-    """An ASGI application that lets requests through to another one, or answers 403."""
+    """An ASGI application that lets requests through to another one, or answers 403.
+
+    A request that it has let in gets a whole answer, whatever is cancelled around it.
+    """
 
     def __init__(self, app: ASGIFramework, host: str) -> None:
         """Guard ``app``, which is served on the address ``host``."""
         self._app = app
         self._local_only = ip_address(host).is_loopback
         self._host = host
+        self._in_progress = 0
+        self._idle = trio.Event()
+        self._deadline = math.inf
+        self._bodies: set[trio.CancelScope] = set()
+
+    async def close(self) -> None:
+        """Return once no request is in progress; those whose bodies don't arrive soon get 503."""
+        self._deadline = trio.current_time() + _LAST_BODIES
+        for body in self._bodies:
+            body.deadline = self._deadline
+        while self._in_progress:
+            self._idle = trio.Event()
+            await self._idle.wait()
 
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -45,22 +64,35 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        self._in_progress += 1
+        try:
+            with trio.CancelScope(shield=True):
+                await self._serve(scope, receive, send)
+        finally:
+            self._in_progress -= 1
+            self._idle.set()
+
+    async def _serve(
+        self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
         problem = self._objection(scope)
         if problem:
-            await _refuse(problem, send)
+            await _refuse(403, problem, send)
             return
         if not scope["path"].endswith("/"):
             scope["path"] += "/"
 
-        received = trio.Event()
+        received, answered = trio.Event(), False
 
         async def receive_noting() -> ASGIReceiveEvent:
-            message = await receive()
+            message = await (receive() if received.is_set() else self._receive_in_time(receive))
             if message["type"] != "http.request" or not message["more_body"]:
                 received.set()
             return message
 
         async def send_whole(message: ASGISendEvent) -> None:
+            nonlocal answered
+            answered = True
             # Quart's task is cancelled once the last part is on its way, which would keep Hypercorn
             # from closing the connection, or from timing it out.
             with trio.CancelScope(shield=True):
@@ -71,6 +103,18 @@ class Guard:
                 await send(message)
 
         await self._app(scope, receive_noting, send_whole)
+        if not answered and trio.current_time() >= self._deadline:
+            await _refuse(503, "kala-trio is stopping; send it again in a while", send)
+
+    async def _receive_in_time(self, receive: ASGIReceiveCallable) -> ASGIReceiveEvent:
+        """Receive a part of a body; when it is too late for that, the client counts as gone."""
+        with trio.CancelScope(deadline=self._deadline) as body:
+            self._bodies.add(body)
+            try:
+                return await receive()
+            finally:
+                self._bodies.remove(body)
+        return {"type": "http.disconnect"}
 
     def _objection(self, scope: HTTPScope) -> str:
         """Say what keeps a request out; empty where nothing does."""
@@ -95,8 +139,8 @@ class Guard:
             return False
 
 
-async def _refuse(problem: str, send: ASGISendCallable) -> None:
+async def _refuse(status: int, problem: str, send: ASGISendCallable) -> None:
     body = wire.encode({"error": problem})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

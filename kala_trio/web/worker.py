@@ -19,7 +19,7 @@ from kala_trio.web.api import create_app
 from kala_trio.web.guard import Guard
 
 _BACKLOG = 4096
-# How long requests in flight have once the door is closed.
+# How long connections are still read from once the door is closed: longer than bodies are awaited.
 _LAST_ANSWERS = 3.0
 
 
@@ -43,10 +43,6 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
     door = Door(stream)
     closed = trio.Event()
 
-    async def keep_door() -> None:
-        await door.run()
-        closed.set()
-
     with socket.socket(fileno=os.dup(socket_fd)) as listener:
         host = listener.getsockname()[0]
     app = create_app(Reader(db), door.ask, default_owner=default_owner, output=output_root(db))
@@ -60,6 +56,13 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
+
+        async def keep_door() -> None:
+            await door.run()
+            closed.set()
+            await guarded.close()
+            nursery.cancel_scope.cancel()
+
         nursery.start_soon(keep_door)
         await hypercorn.trio.serve(guarded, config, shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()

@@ -1,0 +1,105 @@
+"""What a daemon takes from the machine does not grow with what its jobs do."""
+
+import os
+import re
+from pathlib import Path
+
+from kala_trio.runner.output import HEAD, TAIL
+from tests.daemon import Daemon, eventually, fifo, running
+from tests.test_runner import is_running
+
+# Hundreds of megabytes, of which a few may be noticed.
+POURED = 200_000_000
+NOTICED = 16 * 1024
+# More, for a long look: SOAK_RUNS=10000 pytest tests/test_resources.py
+RUNS = int(os.environ.get("SOAK_RUNS", "1000"))
+AT_ONCE = 50
+
+
+def status(pid: int, name: str) -> int:
+    """Return a number of /proc/<pid>/status; memory is in KiB."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition(f"{name}:")[2].split()[0])
+
+
+def children(pid: int) -> set[str]:
+    """Return the ids of a process's children, zombies among them."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return {child for each in lists for child in each.read_text().split()}
+
+
+def descriptors(pid: int) -> list[str]:
+    """Return what a process has open; sockets and pipes without their numbers."""
+    opened = (os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir())
+    return sorted(re.sub(r"\d+", "", each) for each in opened)
+
+
+def test_a_job_that_writes_without_end_costs_a_bounded_machine(tmp_path: Path) -> None:
+    """Neither memory nor disk; what is kept can be read meanwhile, and what is not is counted."""
+    gate = fifo(tmp_path)
+    with running(tmp_path / "kala.db") as daemon:
+        warm = daemon.create(command="sh -c 'yes | head -c 1000000'")
+        eventually(lambda: daemon.outcomes(warm) == ["succeeded"])
+        assert len(daemon.output(f"{warm}.1")) > HEAD + TAIL
+        processes = (daemon.process.pid, daemon.web_process())
+        before = [status(pid, "VmRSS") for pid in processes]
+        job = daemon.create(command=f"sh -c 'yes | head -c {POURED}; cat {gate}'")
+        left_out = f"\n[... {POURED - HEAD - TAIL} bytes left out ...]\n"
+        whole = "y\n" * (HEAD // 2) + left_out + "y\n" * (TAIL // 2)
+        eventually(lambda: daemon.output(f"{job}.1") == whole)
+        assert daemon.outcomes(job) == [None]
+        peaks = [status(pid, "VmHWM") for pid in processes]
+        assert all(peak - first < NOTICED for peak, first in zip(peaks, before, strict=True))
+        path = tmp_path / "kala.db-output" / job / "1"
+        assert path.stat().st_size == HEAD + TAIL + 16
+        gate.write_text("")
+        eventually(lambda: daemon.outcomes(job) == ["succeeded"])
+
+
+def test_nothing_is_left_of_many_runs_but_their_outputs(tmp_path: Path) -> None:
+    """No descriptor, no child, no thread, no pipe, no note."""
+    with running(tmp_path / "kala.db") as daemon:
+        pid = daemon.process.pid
+        families = [family(daemon) for _ in range(4)]
+        run_all(daemon, families, 1)
+        before = descriptors(pid), children(pid)
+        threads = status(pid, "Threads")
+        rounds = 1 + RUNS // sum(map(len, families))
+        for count in range(2, rounds + 2):
+            run_all(daemon, families, count)
+        assert (descriptors(pid), children(pid)) == before
+        # One that has had nothing to do for a while ends by itself.
+        eventually(lambda: status(pid, "Threads") <= threads)
+        left = {path.suffix for path in (tmp_path / "kala.db-output").glob("*/*")}
+        assert left == {""}
+        status_, errors = daemon.end()
+        assert (status_, errors.count("\n")) == (0, 1), errors
+
+
+def family(daemon: Daemon) -> list[str]:
+    """Create a job and others that run after it, one after the other; return their ids."""
+    parent = daemon.create(command="echo hello", schedule="R/2099-01-01T00:00:00Z/P1D")
+    return [parent, *(daemon.create(command="echo hello", parent_jobs=[parent]) for _ in range(24))]
+
+
+def run_all(daemon: Daemon, families: list[list[str]], count: int) -> None:
+    """Let each job of the families run for the ``count``-th time."""
+    for parent, *_ in families:
+        assert daemon.request("POST", f"/job/start/{parent}/") == (204, "")
+    for *_, last in families:
+        eventually(lambda job=last: daemon.job(job)["success_count"] == count)  # type: ignore[misc]
+
+
+def test_a_stop_ends_all_that_a_job_has_started_even_while_it_pours(tmp_path: Path) -> None:
+    """C4."""
+    pids = fifo(tmp_path)
+    command = f"sh -c 'yes & first=$!; yes & echo $$ $first $! > {pids}; wait'"
+    with running(tmp_path / "kala.db", "--grace=PT0.1S") as daemon:
+        job = daemon.create(command=command)
+        started = [int(pid) for pid in pids.read_text().split()]
+        eventually(lambda: "left out" in daemon.output(f"{job}.1"))
+        assert daemon.end()[0] == 0
+    assert len(started) == 3
+    assert not any(map(is_running, started))
+    with running(tmp_path / "kala.db") as daemon:
+        assert daemon.outcomes(job) == ["stopped"]
