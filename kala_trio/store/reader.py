@@ -217,7 +217,7 @@ def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) ->
     return [
         JobView(
             rows.to_job(row, tuple(parents[row["id"]])),
-            rows.to_progress(progress[row["id"]]),
+            rows.to_progress(progress[row["id"]], row["id"]),
             tuple(dependents[row["id"]]),
             tuple(stats[row["id"]][-_STATS:]),
         )
