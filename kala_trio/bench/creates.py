@@ -1,0 +1,72 @@
+"""Creates: jobs a second that are on the disk when they are acknowledged."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from kala_trio.bench.bare import bare_hypercorn
+from kala_trio.bench.databases import FAR
+from kala_trio.bench.figures import Limit, Sample, Target
+from kala_trio.bench.load import Load, Order, ask
+from kala_trio.bench.place import Place
+from kala_trio.bench.service import Service, running
+
+JOB = {"name": "a job", "command": "echo hello", "schedule": FAR}
+_IN_BULK = 1_000
+_NEAR_BARE = Target("≥", 0.9, of_limit=True)
+_BULK = Target("≥", 20_000)
+
+
+def measure(place: Place) -> Iterator[Sample]:
+    """One job a request, through each number of clients; then many jobs a request."""
+    seconds, body = place.extent.seconds, json.dumps(JOB)
+    with place.empty() as directory:
+        commits = commits_a_second(directory / "commits.db", seconds)
+    for clients in place.extent.clients:
+        name = f"{clients} client{'s' if clients > 1 else ''}"
+        with bare_hypercorn() as port:
+            bare = ask(Order(port, clients, seconds, "POST", "/", body)).rate
+        with place.database() as db, running(db) as service:
+            before = service.cpu()
+            load = create(service, clients, seconds, body)
+            cpu = service.cpu() - before
+        limit = Limit("bare Hypercorn, empty POST", bare)
+        yield Sample(name, load.rate, "a second", limit, _NEAR_BARE)
+        yield Sample(name, load.rate, "a second", Limit("SQLite, commits", commits))
+        yield Sample(f"{name}: p99", 1000 * load.p99, "ms")
+        yield Sample(f"{name}: processor time of one", 1000 * cpu / (load.rate * load.took), "ms")
+    yield from _in_bulk(place, commits)
+
+
+def create(service: Service, clients: int, seconds: float, body: str) -> Load:
+    """Create one job after another, and have each of them accepted."""
+    return ask(Order(service.port, clients, seconds, "POST", "/api/v1/job/", body))
+
+
+def _in_bulk(place: Place, commits: float) -> Iterator[Sample]:
+    """Measure lists of jobs, where the daemon takes such."""
+    body = json.dumps([JOB] * _IN_BULK)
+    with place.database() as db, running(db) as service:
+        if service.request("POST", "/job/bulk/", b"[]")[0] in {404, 405}:
+            return
+        order = Order(service.port, 1, place.extent.seconds, "POST", "/api/v1/job/bulk/", body)
+        rate = _IN_BULK * ask(order).rate
+    name = f"in bulk, {_IN_BULK:,} a request"
+    yield Sample(name, rate, "a second", Limit("SQLite, commits", commits), _BULK)
+
+
+def commits_a_second(db: Path, seconds: float) -> float:
+    """Return how many times a second SQLite makes a row durable on this disk."""
+    row = json.dumps(JOB)
+    with closing(sqlite3.connect(db, isolation_level=None)) as database:
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        database.execute("CREATE TABLE jobs (number INTEGER PRIMARY KEY, job TEXT) STRICT")
+        count, began = 0, time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            database.execute("INSERT INTO jobs (job) VALUES (?)", (row,))
+            count += 1
+        return count / (time.perf_counter() - began)
