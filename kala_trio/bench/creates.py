@@ -5,7 +5,6 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 from kala_trio.bench.bare import bare_hypercorn
 from kala_trio.bench.databases import FAR
@@ -23,22 +22,21 @@ _BULK = Target("≥", 20_000)
 def measure(place: Place) -> Iterator[Sample]:
     """One job a request, through each number of clients; then many jobs a request."""
     seconds, body = place.extent.seconds, json.dumps(JOB)
-    with place.empty() as directory:
-        commits = commits_a_second(directory / "commits.db", seconds)
     for clients in place.extent.clients:
         name = f"{clients} client{'s' if clients > 1 else ''}"
         with bare_hypercorn() as port:
             bare = ask(Order(port, clients, seconds, "POST", "/", body)).rate
+        commits = _commits_a_second(place)
         with place.database() as db, running(db) as service:
             before = service.cpu()
             load = create(service, clients, seconds, body)
             cpu = service.cpu() - before
         limit = Limit("bare Hypercorn, empty POST", bare)
         yield Sample(name, load.rate, "a second", limit, _NEAR_BARE)
-        yield Sample(name, load.rate, "a second", Limit("SQLite, commits", commits))
+        yield Sample(name, load.rate, "a second", commits)
         yield Sample(f"{name}: p99", 1000 * load.p99, "ms")
         yield Sample(f"{name}: processor time of one", 1000 * cpu / (load.rate * load.took), "ms")
-    yield from _in_bulk(place, commits)
+    yield from _in_bulk(place)
 
 
 def create(service: Service, clients: int, seconds: float, body: str) -> Load:
@@ -46,7 +44,7 @@ def create(service: Service, clients: int, seconds: float, body: str) -> Load:
     return ask(Order(service.port, clients, seconds, "POST", "/api/v1/job/", body))
 
 
-def _in_bulk(place: Place, commits: float) -> Iterator[Sample]:
+def _in_bulk(place: Place) -> Iterator[Sample]:
     """Measure lists of jobs, where the daemon takes such."""
     body = json.dumps([JOB] * _IN_BULK)
     with place.database() as db, running(db) as service:
@@ -54,14 +52,18 @@ def _in_bulk(place: Place, commits: float) -> Iterator[Sample]:
             return
         order = Order(service.port, 1, place.extent.seconds, "POST", "/api/v1/job/bulk/", body)
         rate = _IN_BULK * ask(order).rate
+    commits = _commits_a_second(place)
     name = f"in bulk, {_IN_BULK:,} a request"
-    yield Sample(name, rate, "a second", Limit("SQLite, commits", commits), _BULK)
+    yield Sample(name, rate, "a second", commits, _BULK)
 
 
-def commits_a_second(db: Path, seconds: float) -> float:
-    """Return how many times a second SQLite makes a row durable on this disk."""
-    row = json.dumps(JOB)
-    with closing(sqlite3.connect(db, isolation_level=None)) as database:
+def _commits_a_second(place: Place) -> Limit:
+    """Find out how many times a second SQLite makes a row durable on this disk."""
+    row, seconds = json.dumps(JOB), place.extent.seconds / 2
+    with (
+        place.empty() as directory,
+        closing(sqlite3.connect(directory / "commits.db", isolation_level=None)) as database,
+    ):
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         database.execute("CREATE TABLE jobs (number INTEGER PRIMARY KEY, job TEXT) STRICT")
@@ -69,4 +71,4 @@ def commits_a_second(db: Path, seconds: float) -> float:
         while time.perf_counter() - began < seconds:
             database.execute("INSERT INTO jobs (job) VALUES (?)", (row,))
             count += 1
-        return count / (time.perf_counter() - began)
+        return Limit("SQLite, commits", count / (time.perf_counter() - began))

@@ -17,16 +17,18 @@ def measure(place: Place) -> Iterator[Sample]:
     extent = place.extent
     with coming_due(place, steadily(QUIET_RATE), QUIET_RATE, extent.loaded) as due:
         port = due.service.port
+        calm = ask(Order(port, 1, extent.seconds, "GET", _STATISTICS))
         quiet = window(place, due, QUIET_RATE, extent.seconds)
         limit = Limit("the same, not flooded", quantile(quiet, 0.99))
         for connections in extent.floods:
-            with asking(Order(port, connections, 3600, "GET", _STATISTICS)):
+            with asking(Order(port, connections, 3600, "GET", _STATISTICS)) as end:
                 late = window(place, due, QUIET_RATE, extent.seconds)
+                answers = end().rate
             name = f"flooded through {connections:,} connections"
             yield Sample(f"{name}: lateness p50", quantile(late, 0.5), "ms")
             yield Sample(f"{name}: lateness p99", quantile(late, 0.99), "ms", limit, PUNCTUAL)
             yield Sample(f"{name}: lateness max", max(late), "ms", None, _NONE_OVER)
-        calm = ask(Order(port, 1, extent.seconds, "GET", _STATISTICS))
+            yield Sample(f"{name}: answers meanwhile", answers, "a second")
     with coming_due(place, steadily(extent.a_second), extent.a_second, extent.loaded) as due:
         window(place, due, extent.a_second, 1)
         busy = ask(Order(due.service.port, 1, extent.seconds, "GET", _STATISTICS))

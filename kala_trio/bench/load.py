@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -50,20 +50,28 @@ class Load(Struct, frozen=True):
 
 
 def ask(order: Order) -> Load:
-    """Ask to the end of the order's seconds."""
+    """Ask to the end of the order's seconds.
+
+    Raises:
+        CannotStart: there was an answer that was no success, or none at all.
+    """
     with _started(order) as process:
         return _result(process)
 
 
 @contextmanager
-def asking(order: Order) -> Iterator[None]:
-    """Ask until the block ends, or to the end of the order's seconds."""
+def asking(order: Order) -> Iterator[Callable[[], Load]]:
+    """Ask until the block ends, at most; call what it gives to end it sooner, and to learn more."""
     with _started(order) as process:
-        try:
-            yield
-        finally:
+
+        def end() -> Load:
             process.terminate()
-            _result(process)
+            return _result(process)
+
+        try:
+            yield end
+        finally:
+            process.kill()
 
 
 def _started(order: Order) -> "subprocess.Popen[bytes]":
@@ -85,6 +93,8 @@ def _result(process: "subprocess.Popen[bytes]") -> Load:
     load = msgspec.json.decode(written, type=Load)
     if bad := {status: n for status, n in load.statuses.items() if not status.startswith("2")}:
         raise CannotStart(f"requests of the load were answered with {bad}")
+    if not load.statuses:
+        raise CannotStart(f"no request of the load was answered within {load.took:.1f} s")
     return load
 
 
@@ -96,6 +106,7 @@ class _Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.asked_at = 0.0
         self.received = b""
+        self.last = False  # Hypercorn closes a connection after a thousand answers
 
     def ask(self, request: bytes) -> None:
         self.received = b""
@@ -108,7 +119,9 @@ class _Client:
         self.received += arrived
         head, separator, body = self.received.partition(b"\r\n\r\n")
         if separator:
-            length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+            head = head.lower()
+            self.last = b"\r\nconnection: close" in head
+            length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
             if len(body) >= int(length or 0):
                 return head[9:12].decode()
         return None if arrived else ""
@@ -136,25 +149,32 @@ def _run(order: Order) -> Load:
             selector.register(client.socket, selectors.EVENT_READ, client)
             client.ask(request)
 
+        def heed(client: _Client) -> bool:
+            """Take in what has arrived; tell whether the connection can still be used."""
+            try:
+                status = client.answered()
+                if status is None:
+                    return True
+                statuses[status or "cut off"] += 1
+                if not status:
+                    return False
+                latencies.append(time.perf_counter() - client.asked_at)
+                if not client.last:
+                    client.ask(request)
+                return not client.last
+            except OSError:
+                statuses["cut off"] += 1
+                return False
+
         for _ in range(order.connections):
             connect()
         print(flush=True)  # noqa: T201 - this is how it says that it has begun
         began = time.perf_counter()
         while not ending and time.perf_counter() - began < order.seconds:
             for key, _ in selector.select(0.1):
-                client: _Client = key.data
-                try:
-                    status = client.answered()
-                    if status:
-                        latencies.append(time.perf_counter() - client.asked_at)
-                        client.ask(request)
-                except OSError:
-                    status = ""
-                if status is not None:
-                    statuses[status or "cut off"] += 1
-                if status == "":
-                    selector.unregister(client.socket)
-                    client.socket.close()
+                if not heed(key.data):
+                    selector.unregister(key.fileobj)
+                    key.data.socket.close()
                     connect()
         took = time.perf_counter() - began
     latencies = latencies or [took]
