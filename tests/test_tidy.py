@@ -26,7 +26,7 @@ FLOORS = [
     "supervisor door pruning",
     "settings web.api web.guard web.worker daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
-    "bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads bench.size "
+    "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads bench.size "
     "bench.isolation bench.scale bench.suite",
     "cli __main__",
 ]

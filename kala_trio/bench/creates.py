@@ -1,12 +1,10 @@
 """Creates: jobs a second that are on the disk when they are acknowledged."""
 
 import json
-import sqlite3
-import time
 from collections.abc import Iterator
-from contextlib import closing
 
 from kala_trio.bench.bare import bare_hypercorn
+from kala_trio.bench.commits import a_second, commit_times
 from kala_trio.bench.databases import FAR
 from kala_trio.bench.figures import Limit, Sample, Target
 from kala_trio.bench.load import Load, Order, ask
@@ -26,7 +24,7 @@ def measure(place: Place) -> Iterator[Sample]:
         name = f"{clients} client{'s' if clients > 1 else ''}"
         with bare_hypercorn() as port:
             bare = ask(Order(port, clients, seconds, "POST", "/", body)).rate
-        commits = _commits_a_second(place)
+        commits = Limit("SQLite, commits", a_second(commit_times(place, seconds / 2)))
         with place.database() as db, running(db) as service:
             before = service.cpu()
             load = create(service, clients, seconds, body)
@@ -52,23 +50,7 @@ def _in_bulk(place: Place) -> Iterator[Sample]:
             return
         order = Order(service.port, 1, place.extent.seconds, "POST", "/api/v1/job/bulk/", body)
         rate = _IN_BULK * ask(order).rate
-    commits = _commits_a_second(place)
+    times = commit_times(place, place.extent.seconds / 2)
+    commits = Limit("SQLite, commits", a_second(times))
     name = f"in bulk, {_IN_BULK:,} a request"
     yield Sample(name, rate, "a second", commits, _BULK)
-
-
-def _commits_a_second(place: Place) -> Limit:
-    """Find out how many times a second SQLite makes a row durable on this disk."""
-    row, seconds = json.dumps(JOB), place.extent.seconds / 2
-    with (
-        place.empty() as directory,
-        closing(sqlite3.connect(directory / "commits.db", isolation_level=None)) as database,
-    ):
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute("CREATE TABLE jobs (number INTEGER PRIMARY KEY, job TEXT) STRICT")
-        count, began = 0, time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            database.execute("INSERT INTO jobs (job) VALUES (?)", (row,))
-            count += 1
-        return Limit("SQLite, commits", count / (time.perf_counter() - began))
