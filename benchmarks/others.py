@@ -165,7 +165,7 @@ def subject(name: str, directory: Path) -> Subject:
 def lateness(place: Place, name: str, jobs: int) -> str:
     with place.empty() as directory:
         log = directory / "log"
-        first = float(int(time.time()) + 5 + jobs // 50)
+        first = float(int(time.time()) + 5 + jobs // 40)
         work = Work(place.programs.command(log), first)
         with subject(name, directory).serving(work, jobs):
             assert time.time() < first, "adding the jobs took too long"
