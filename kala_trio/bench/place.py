@@ -22,9 +22,9 @@ class Extent(Struct, frozen=True):
     """How many jobs are due at one instant."""
     a_second: int = 500
     """How many runs a second a steady load has."""
-    seconds: float = 3.0
+    seconds: float = 1.5
     """How long each load lasts."""
-    runs: int = 2_000
+    runs: int = 1_000
     """How many runs the throughput is measured with."""
     loaded: int = 10_000
     """How many jobs there are that are not due, where something else is measured."""
@@ -33,7 +33,7 @@ class Extent(Struct, frozen=True):
     """Through how many connections the API is flooded."""
     sizes: tuple[int, ...] = (1_000, 10_000)
     """How many jobs the size is measured with."""
-    scales: tuple[int, ...] = (100, 1_000, 10_000)
+    scales: tuple[int, ...] = (100, 10_000)
     """How many jobs the cost of each operation is measured with."""
     history: int = 0
     """How many runs the long history has; 0: it is left out."""
@@ -41,11 +41,11 @@ class Extent(Struct, frozen=True):
 
 NORMAL = Extent(rounds=3)
 EXTENTS = {
-    "quick": Extent(
-        rounds=1, bursts=(1, 100, 1_000), seconds=2.0, runs=1_000, scales=(100, 10_000)
-    ),
+    "quick": Extent(rounds=1, bursts=(1, 100, 1_000), seconds=1.0),
     "full": Extent(
         rounds=3,
+        seconds=3.0,
+        runs=2_000,
         sizes=(1_000, 10_000, 100_000),
         scales=(100, 1_000, 10_000, 100_000),
         history=1_000_000,
