@@ -1,31 +1,27 @@
-"""What a long history costs: python -m benchmarks.history [--runs 1000000] [--seconds 30].
+"""What keeping a long history costs: python -m benchmarks.history [--runs 1000000].
 
-How soon a daemon answers with and without it. Then how punctual one is that has nothing to prune,
-that is backed up again and again, and that prunes: nine tenths of the history are too old. Half of
-the runs are a hundred busy jobs', half are spread over all jobs.
+How punctual a daemon is that has nothing to prune, that is backed up again and again, and that
+prunes: nine tenths of the history are too old.
 """
 
-import json
-import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import click
 
-from benchmarks.lateness import load, measure, report
-from tests.daemon import running
-
-BUSY_JOBS = 100
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-DAY = timedelta(days=1)
+from benchmarks.lateness import report
+from kala_trio.bench.databases import ended_runs, idle_jobs, make, write_history
+from kala_trio.bench.due import Due, steadily, window
+from kala_trio.bench.lateness import QUIET_RATE
+from kala_trio.bench.place import NORMAL, Place
+from kala_trio.bench.service import running
 
 
 @click.command()
@@ -33,68 +29,28 @@ DAY = timedelta(days=1)
 @click.option("--jobs", default=10_000, help="How many jobs there are.")
 @click.option("--seconds", default=30, help="How long each measurement takes.")
 def main(runs: int, jobs: int, seconds: int) -> None:
-    """Measure, and print a table."""
+    """Measure, and print the quantiles."""
     with tempfile.TemporaryDirectory() as directory:
-        young, old = Path(directory) / "young.db", Path(directory) / "old.db"
-        load(young, jobs)
-        load(old, jobs)
-        write_history(old, runs, jobs)
-        print(f"{runs} runs: {old.stat().st_size / 2**20:.0f} MiB")
-        kept = ("--keep-days=36500", f"--keep-runs={runs}")
-        for _ in range(5):
-            print(f"first answer without history after {start_up(young, *kept):.2f} s")
-            print(f"first answer with {runs} runs after {start_up(old, *kept):.2f} s", flush=True)
-        with running(old, *kept) as daemon:
-            report("as it is", measure(daemon, seconds, nullcontext()))
-            report("backed up", measure(daemon, seconds, backups(old)))
-            report("as it is", measure(daemon, seconds, nullcontext()))
-        before = count(old)
-        with running(old) as daemon:
-            began = time.monotonic()
-            report("pruned", measure(daemon, seconds, nullcontext()))
-            removed = before - count(old)
-            print(f"{removed / (time.monotonic() - began):.0f} runs pruned a second")
-
-
-def write_history(db: Path, runs: int, jobs: int) -> None:
-    """Add ended runs of one attempt each, nine tenths of them old, and tell the jobs."""
-    trigger = json.dumps({"cause": "manual", "scheduled_at": "2026-01-01T00:00:00Z"})
-    now = datetime.now(UTC)
-    counts: dict[str, int] = {}
-    with closing(sqlite3.connect(db)) as database, database:
-        for number in range(runs):
-            which = number // 2 % (BUSY_JOBS if number % 2 else jobs)
-            job_id = f"00000000-0000-4000-8000-{which:012}"
-            counts[job_id] = counts.get(job_id, 0) + 1
-            run_id = f"{job_id}.{counts[job_id]}"
-            age = 100 * DAY if number < runs * 9 // 10 else 1 * DAY
-            at = (now - age - EPOCH) // timedelta(microseconds=1) + number
-            database.execute(
-                "INSERT INTO runs VALUES (?, ?, 'a job', ?, ?, ?, 1, ?, 'succeeded')",
-                (run_id, job_id, counts[job_id], trigger, at, at + 1000),
-            )
-            result = '{"type":"Exited","code":0}'
-            database.execute(
-                "INSERT INTO attempts VALUES (?, 1, ?, ?, ?)", (run_id, at, at + 1000, result)
-            )
-        told = [(job_id, count, count) for job_id, count in counts.items()]
-        database.executemany("UPDATE progress SET runs = ?2, finished = ?3 WHERE job_id = ?1", told)
-    os.sync()
-
-
-def start_up(db: Path, *flags: str) -> float:
-    began = time.monotonic()
-    with running(db, *flags) as daemon:
-        daemon.get("/stats/")
-        took = time.monotonic() - began
-        daemon.end()
-    return took
-
-
-def count(db: Path) -> int:
-    with closing(sqlite3.connect(f"{db.as_uri()}?mode=ro", uri=True)) as database:
-        found: int = database.execute("SELECT count(*) FROM runs").fetchone()[0]
-        return found
+        place = Place(Path(directory), NORMAL)
+        db, log = Path(directory) / "kala.db", Path(directory) / "log"
+        first = float(int(time.time()))
+        command = " ".join(place.programs.command(log))
+        make(db, chain(steadily(QUIET_RATE)(first, command), idle_jobs(jobs)))
+        write_history(db, runs, jobs, old=0.9)
+        print(f"{runs} runs: {db.stat().st_size / 2**20:.0f} MiB")
+        with running(db, "--keep-days=36500", f"--keep-runs={runs}") as service:
+            due = Due(service, first, log)
+            report("as it is", window(place, due, QUIET_RATE, seconds))
+            with backups(db):
+                report("backed up", window(place, due, QUIET_RATE, seconds))
+            report("as it is", window(place, due, QUIET_RATE, seconds))
+            service.end()
+        before, began = ended_runs(db), time.monotonic()
+        with running(db) as service:
+            due = Due(service, first, log)
+            report("pruned", window(place, due, QUIET_RATE, seconds))
+            removed = before - ended_runs(db)
+        print(f"{removed / (time.monotonic() - began):.0f} runs pruned a second")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -96,6 +97,36 @@ def backup(file: Path, **flags: object) -> None:
     """
     with _exit_status():
         back_up(load_settings(flags, os.environ).db, file.absolute())
+
+
+@main.command()
+@click.argument("sections", nargs=-1, metavar="[SECTION]...")
+@click.option("--quick", "extent", flag_value="quick", help="Take less than two minutes.")
+@click.option("--full", "extent", flag_value="full", help="Also 100,000 jobs and a million runs.")
+@click.option("--tiny", "extent", flag_value="tiny", hidden=True, help="See that it works.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Measure so many times.  [default: 3]")
+@click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write all figures.")
+@click.option("--svg", "svg_file", type=click.Path(path_type=Path), help="Draw lateness by load.")
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Where the databases lie meanwhile, on the disk to measure.  [default: that of TMPDIR]",
+)
+def bench(sections: tuple[str, ...], extent: str | None, rounds: int | None, **where: Any) -> None:
+    """Measure what this machine allows, and how near kala-trio comes to it.
+
+    SECTIONs: lateness, throughput, creates, reads, size, isolation, scale; all of them if none is
+    given. Daemons of its own are measured, on databases that are removed at the end.
+
+    Exit status: 0 after all was measured, whatever the figures, 1 if something could not be, 2 for
+    an unknown section, 70 for a bug.
+    """
+    # Only here: the service needs none of it.
+    from kala_trio.bench import place, suite  # noqa: PLC0415
+
+    with _exit_status():
+        suite.run(sections, place.extent(extent, rounds), **where)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +24,11 @@ FLOORS = [
     "store.backup "
     "runner.orphans runner.output runner.process wire",
     "supervisor door pruning",
-    "settings web.api web.guard web.worker daemon cli __main__",
+    "settings web.api web.guard web.worker daemon",
+    "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
+    "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads bench.size "
+    "bench.isolation bench.scale bench.suite",
+    "cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 
@@ -53,6 +58,14 @@ def test_every_module_has_its_place_in_the_house() -> None:
 def test_imports_point_only_downwards(name: str) -> None:
     ours = imports_of(MODULES[name]) & set(ORDER)
     assert {other for other in ours if ORDER.index(other) >= ORDER.index(name)} == set()
+
+
+def test_the_service_starts_without_the_benchmark() -> None:
+    script = "import sys, kala_trio.cli; print([m for m in sys.modules if '.bench' in m])"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
 
 
 @pytest.mark.parametrize("name", [name for name in ORDER if ".core." in name])
