@@ -7,7 +7,8 @@ either. The tables here are the only place that knows of it.
 import difflib
 import json
 import math
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -23,6 +24,10 @@ NEVER = "0001-01-01T00:00:00Z"
 
 _OUT_OF_RANGE = "holds a number out of range"
 _EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
+
+_EXAMPLE_REFERENCES = (
+    '[0, "extract"]: jobs of this list before this one, by position and by name; or an id'
+)
 
 # What Kala itself returns, so that an answer can be posted back; not the client's to say.
 _READ_ONLY = {
@@ -41,17 +46,107 @@ _READ_ONLY = {
 }
 
 
+# What has the form of an id is one; anything else that a list refers to is a name.
+_ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
 def decode_job(body: bytes, *, default_owner: str) -> Definition:
     """Read a job as a client writes it; ``default_owner`` owns it if the client names nobody.
 
     Raises:
         Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
     """
-    given = _decode_object(body)
+    return _definition(_decode_object(body), _READERS, default_owner)
+
+
+def decode_jobs(
+    body: bytes, *, default_owner: str, most: int, new_id: Callable[[], str]
+) -> list[tuple[str, Definition]]:
+    """Read a list of ``most`` jobs at most, and give each an id.
+
+    Where a job names others, these may be entries before it: by their position from 0, or by their
+    name. What has the form of an id is an id.
+
+    Raises:
+        Refused: naming the position and the field at fault, or ``body``.
+    """
+    try:
+        entries = _ENTRIES.decode(body)
+    except msgspec.ValidationError:
+        raise _bad_list("must be a JSON list of jobs", body[:100]) from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise _bad_list(f"is not JSON ({error})", body[:100]) from None
+    if len(entries) > most:
+        raise _bad_list(f"must be {most} jobs at most; send more in a second list", len(entries))
+    jobs: list[tuple[str, Definition]] = []
+    earlier = _Earlier(jobs)
+    for position, entry in enumerate(entries):
+        try:
+            definition = _definition(_decode_object(bytes(entry)), earlier.readers, default_owner)
+        except Refused as error:
+            raise error.within(position) from None
+        jobs.append((new_id(), definition))
+        earlier.add(definition.name, position)
+    return jobs
+
+
+_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class _Earlier:
+    """The entries of a list that were read already, which the next one may name."""
+
+    def __init__(self, jobs: Sequence[tuple[str, Definition]]) -> None:
+        self._jobs = jobs
+        self._positions: dict[str, list[int]] = {}
+        self.readers = _READERS | {"parent_jobs": self._ids, "on_failure_job": self._id}
+
+    def add(self, name: str, position: int) -> None:
+        self._positions.setdefault(name, []).append(position)
+
+    def _ids(self, field: str, value: object) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or None in value:
+            raise Refused(field, "must be a list", found=value, example=_EXAMPLE_REFERENCES)
+        return tuple(self._id(field, each) for each in value)
+
+    def _id(self, field: str, value: object) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._at(field, value)
+        name = _text(field, value)
+        if _ID.fullmatch(name) or not name:
+            return name
+        positions = self._positions.get(name, ())
+        if len(positions) == 1:
+            return self._at(field, positions[0])
+        problem = "no job before this one has that name, and an id looks otherwise"
+        if positions:
+            problem = f"several jobs before this one have that name: {_some(positions)}; name one"
+        raise Refused(field, problem, found=name, example=_EXAMPLE_REFERENCES)
+
+    def _at(self, field: str, position: int) -> str:
+        if not 0 <= position < len(self._jobs):
+            problem = f"must be the position, from 0, of a job before this one ({len(self._jobs)})"
+            raise Refused(field, problem, found=position, example=_EXAMPLE_REFERENCES)
+        return self._jobs[position][0]
+
+
+def _some(positions: Sequence[int]) -> str:
+    return ", ".join(map(str, positions[:5])) + ("" if len(positions) <= 5 else ", …")
+
+
+def _bad_list(problem: str, found: object) -> Refused:
+    return Refused("body", problem, found=found, example=f"[{_EXAMPLE_BODY}]")
+
+
+def _definition(
+    given: dict[str, Any], readers: Mapping[str, Callable[[str, object], object]], owner: str
+) -> Definition:
     fields: dict[str, Any] = {}
     for name, value in given.items():
-        if name in _READERS:
-            fields[name] = _READERS[name](name, value)
+        if name in readers:
+            fields[name] = readers[name](name, value)
         elif name in _UNSUPPORTED:
             _check_unused(name, value)
         elif name not in _READ_ONLY:
@@ -60,7 +155,7 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
         if name not in fields:
             raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
     if not fields.get("owner"):
-        fields["owner"] = default_owner
+        fields["owner"] = owner
     return Definition(**fields)
 
 
