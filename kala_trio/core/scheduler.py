@@ -177,13 +177,16 @@ class Scheduler:
     def _create_all(self, creates: tuple[Create, ...], now: datetime) -> None:
         """Create all or none (rule D6)."""
         mark, created = self._state.mark(), self._jobs_created
-        for position, each in enumerate(creates):
-            try:
+        try:
+            for each in creates:
                 self._create(each, now)
-            except KalaTrioError as error:
-                self._state.rollback(mark)
-                self._jobs_created = created
-                raise error.within(position) if isinstance(error, Refused) else error
+        except KalaTrioError as error:
+            position = self._jobs_created - created
+            self._state.rollback(mark)
+            self._jobs_created = created
+            if isinstance(error, Refused):
+                raise error.within(position) from None
+            raise
 
     def _delete(self, gone: list[str], now: datetime) -> None:
         left_behind: dict[str, None] = {}

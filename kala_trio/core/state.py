@@ -130,6 +130,8 @@ class State:
             (self._children, _parents(old), _parents(new)),
             (self._heirs, _failure_job(old), _failure_job(new)),
         ):
+            if before == after:
+                continue
             for other in set(before).difference(after):
                 self._set(index[other], job.id, None)
                 if not index[other]:
