@@ -27,7 +27,7 @@ from tests.daemon import Daemon, running
 API = "/api/v1"
 TICK = os.sysconf("SC_CLK_TCK")
 JOB = {"name": "job", "command": "echo job", "schedule": FAR}
-LIST = 1000
+LIST = 500
 ROUNDS = 2
 CREATE = http("POST", f"{API}/job/", json.dumps(JOB).encode())
 BULK = http("POST", f"{API}/job/bulk/", json.dumps([JOB] * LIST).encode())
@@ -134,7 +134,7 @@ def bare() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0), backlog=4096) as listener:
         descriptor = listener.fileno()
         command = [sys.executable, "-m", "benchmarks.bare", str(descriptor)]
-        with subprocess.Popen(command, pass_fds=[descriptor]) as server:
+        with subprocess.Popen(command, pass_fds=[descriptor], stderr=subprocess.DEVNULL) as server:
             try:
                 yield f"http://127.0.0.1:{listener.getsockname()[1]}"
             finally:
