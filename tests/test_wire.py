@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Attempt,
@@ -38,7 +38,7 @@ def at(seconds: float) -> datetime:
 
 def decode(body: bytes | dict[str, Any], default_owner: str = "") -> Definition:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return wire.decode_job(text, default_owner=default_owner)
+    return bodies.decode_job(text, default_owner=default_owner)
 
 
 def refusal(body: bytes | dict[str, Any]) -> Refused:
@@ -399,7 +399,9 @@ def test_a_body_is_one_line() -> None:
 def decode_list(*entries: Any, most: int = 10) -> list[tuple[str, Definition]]:
     ids = map(str, itertools.count())
     body = entries[0] if isinstance(entries[0], bytes) else json.dumps(entries).encode()
-    return wire.decode_jobs(body, default_owner="ada", most=most, new_id=lambda: f"id {next(ids)}")
+    return bodies.decode_jobs(
+        body, default_owner="ada", most=most, new_id=lambda: f"id {next(ids)}"
+    )
 
 
 UUID = "93b65499-b211-49ce-97e0-19e735cc5abd"
@@ -433,9 +435,11 @@ def test_the_jobs_of_a_list_name_those_before_them_by_position_and_by_name() -> 
         ([GOOD] * 11, "body: must be 10 jobs at most"),
         ([b'[{"name": "a", "name": "b"}]'], "0.name: is given twice"),
         ([b'[{"name": "\xff"}]'], "0.body: is not UTF-8"),
+        ([GOOD, GOOD | {"owner": "\ud800"}], "1.owner: holds half of a surrogate pair"),
+        ([b'{"a": "\\ud800"}'], "body: must be a JSON list of jobs"),
         ([b"{}"], "body: must be a JSON list of jobs"),
         ([b"[{}"], "body: is not JSON"),
-        ([b"[" * 100_000], "body: is not JSON"),
+        ([b"[" * 100_000], "body: is nested too deeply"),
     ],
 )
 def test_a_list_is_refused_with_the_position_and_the_field_at_fault(

@@ -14,7 +14,7 @@ from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import (
     Conflict,
     KalaTrioError,
@@ -84,7 +84,7 @@ def create_app(
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        definition = wire.decode_job(body, default_owner=default_owner)
+        definition = bodies.decode_job(body, default_owner=default_owner)
         job_id = str(uuid.uuid4())
         await ask(Create(job_id, check(definition, datetime.now(UTC))))
         return _json(wire.encode({"id": job_id}), 201)
@@ -184,7 +184,7 @@ def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
     # Ids that begin alike lie side by side in the database: else each job of a list would change
     # pages of its own, and a commit would take the longer, the more jobs there are.
     beginning = str(uuid.uuid4())[:8]
-    jobs = wire.decode_jobs(
+    jobs = bodies.decode_jobs(
         body,
         default_owner=default_owner,
         most=_MOST_JOBS,
