@@ -70,7 +70,7 @@ OTHER_KEYS = ["type", "remote_properties", "template_delimiters", "TemplateDelim
 OTHER_KEYS += ["id", "metadata", "stats", "is_done", "next_run_at"]
 
 known = st.sampled_from([*Definition.__struct_fields__, *OTHER_KEYS])
-bodies = (
+any_bodies = (
     st.binary()
     | values.map(lambda value: json.dumps(value).encode())
     | st.dictionaries(known | st.text(), values).map(lambda value: json.dumps(value).encode())
@@ -86,7 +86,7 @@ def view_of(definition: Definition, **progress: Any) -> JobView:
     return JobView(job, Progress("j", definition.disabled, **progress), (), ())
 
 
-@given(bodies)
+@given(any_bodies)
 @example(b'{"name": "\\ud800", "command": "true"}')
 @example(b'{"name": "a", "command": "\\u0000"}')
 def test_any_body_is_a_definition_or_is_refused(body: bytes) -> None:

@@ -397,7 +397,7 @@ def test_a_body_is_one_line() -> None:
 
 
 def decode_list(*entries: Any, most: int = 10) -> list[tuple[str, Definition]]:
-    ids = map(str, itertools.count())
+    ids = itertools.count()
     body = entries[0] if isinstance(entries[0], bytes) else json.dumps(entries).encode()
     return bodies.decode_jobs(
         body, default_owner="ada", most=most, new_id=lambda: f"id {next(ids)}"
