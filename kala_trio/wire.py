@@ -157,7 +157,7 @@ def encode_time(instant: datetime | None) -> str:
     """Write an instant by RFC 3339, in UTC, to the microsecond; None is ``NEVER``."""
     if instant is None:
         return NEVER
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return instant.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def encode(value: object) -> bytes:
