@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
@@ -32,7 +32,7 @@ from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
 from kala_trio.supervisor import Supervisor
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread, needing_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +63,8 @@ def run(settings: Settings) -> None:
         closing(Reader(settings.db)) as reader,
         _listen(settings.host, settings.port) as listener,
     ):
-        restored = _restore(journal, settings.db)
         try:
-            trio.run(_serve, settings, journal, reader, listener, restored)
+            trio.run(_serve, settings, journal, reader, listener)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -132,25 +131,24 @@ def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
 
 
 async def _serve(
-    settings: Settings,
-    journal: Journal,
-    reader: Reader,
-    listener: socket.socket,
-    restored: tuple[Scheduler, Sequence[Command]],
+    settings: Settings, journal: Journal, reader: Reader, listener: socket.socket
 ) -> None:
-    scheduler, first = restored
     async with trio.open_nursery() as nursery:
         clock = WallClock()
         output = output_root(settings.db)
         runner = LocalRunner(output, clock, nursery)
-        supervisor = Supervisor(scheduler, clock=clock, commit=journal.commit, runner=runner)
+        supervisor = Supervisor(clock=clock, commit=journal.commit, runner=runner)
         await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
-        _say_where(settings, listener)
-        bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
-        nursery.start_soon(Pruning(journal, reader, output, clock, bounds).run)
         async with trio.open_nursery() as faces:
             faces.start_soon(_keep_web, listener, settings, supervisor.ask)
-            await supervisor.run(first)
+            try:  # in a thread, so that the web process gets ready meanwhile
+                scheduler, first = await in_thread(_restore, journal, settings.db)
+            except Unavailable:  # there is none
+                scheduler, first = _restore(journal, settings.db)
+            _say_where(settings, listener)
+            bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
+            nursery.start_soon(Pruning(journal, reader, output, clock, bounds).run)
+            await supervisor.run(scheduler, first)
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 

@@ -78,14 +78,12 @@ class Supervisor:
 
     def __init__(
         self,
-        scheduler: Scheduler,
         *,
         clock: Clock,
         commit: Callable[[Sequence[Record]], Awaitable[None]],
         runner: Runner,
     ) -> None:
-        """Supervise ``scheduler``; nothing happens before ``run``."""
-        self._scheduler = scheduler
+        """Take in what is asked for; nothing is done before ``run``."""
         self._clock = clock
         self._commit = commit
         self._runner = runner
@@ -95,6 +93,7 @@ class Supervisor:
         self._stopping = False
         self._is_over = False
         self._in_progress = 0
+        self._scheduler: Scheduler
         self._attempts: trio.Nursery
         self._orphans: trio.Nursery
 
@@ -117,12 +116,13 @@ class Supervisor:
         """Start no attempt any more; ``run`` returns when those in progress are over (rule C4)."""
         self._put(Stop())
 
-    async def run(self, first: Sequence[Command] = ()) -> None:
-        """Serve until stopped; ``first`` are the commands that restoring the scheduler gave.
+    async def run(self, scheduler: Scheduler, first: Sequence[Command] = ()) -> None:
+        """Serve until stopped; ``first`` are the commands that restoring ``scheduler`` gave.
 
         Raises:
             Unavailable: the store failed at the start, or at the end for good.
         """
+        self._scheduler = scheduler
         await self._commit([each for each in first if not isinstance(each, Act)])
         self._scheduler.committed()
         async with trio.open_nursery() as self._orphans, trio.open_nursery() as self._attempts:

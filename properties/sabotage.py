@@ -19,6 +19,7 @@ from kala_trio.core.messages import (
     StartAttempt,
     Stop,
 )
+from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
 from properties.memory import MemoryStore
 
@@ -46,10 +47,10 @@ class StartsTooEarly(Supervisor):
 class NeverRollsBack(Supervisor):
     """Goes on as if a commit that failed had been kept."""
 
-    async def run(self, first: Sequence[Command] = ()) -> None:
+    async def run(self, scheduler: Scheduler, first: Sequence[Command] = ()) -> None:
         """Let the scheduler forget how to undo what it decided."""
-        self._scheduler.rollback = self._scheduler.committed  # type: ignore[method-assign]
-        await super().run(first)
+        scheduler.rollback = scheduler.committed  # type: ignore[method-assign]
+        await super().run(scheduler, first)
 
 
 class IgnoresTheStop(Supervisor):

@@ -175,9 +175,7 @@ class Daemon:
     async def _serve(self, snapshot: Snapshot) -> None:
         world, life, began = self._world, self._life, self._world.now()
         scheduler, first = Scheduler.restore(snapshot, world.clock.now())
-        self._supervisor = world.supervisor(
-            scheduler, clock=world.clock, commit=self.commit, runner=self
-        )
+        self._supervisor = world.supervisor(clock=world.clock, commit=self.commit, runner=self)
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for ask in life.asks:
@@ -190,7 +188,7 @@ class Daemon:
                     at = world.own_instant(began + pause.at * _SECOND)
                     nursery.start_soon(self._pause, at, pause.seconds)
                 nursery.start_soon(self._end, world.own_instant(began + life.lasts * _SECOND))
-                await self._supervisor.run(first)
+                await self._supervisor.run(scheduler, first)
                 nursery.cancel_scope.cancel()
 
     # The store

@@ -147,3 +147,50 @@ def test_a_command_may_end_in_an_empty_word_but_not_begin_with_one() -> None:
     with pytest.raises(Refused) as refusal:
         check(Definition("a", "'' printf"), ACCEPTED_AT)
     assert refusal.value.field == "command"
+
+
+@pytest.mark.parametrize(
+    ("start", "problem"),
+    [
+        ("0001-01-01T00:59:59+01:00", "must be within the years 1 to 9999 of UTC"),
+        ("9999-12-31T23:00:00-01:00", "must be within the years 1 to 9999 of UTC"),
+        ("9999-12-31T23:00:00[America/New_York]", "must be within the years 1 to 9999 of UTC"),
+        ("2026-02-29T09:00:00Z", "must be a date that the calendar has"),
+    ],
+)
+def test_a_start_is_an_instant_of_the_years_1_to_9999(start: str, problem: str) -> None:
+    """S2, S7: and the refusal quotes it, and shows one that works."""
+    for text in (start, f"R/{start}/P1D"):
+        with pytest.raises(Malformed) as refusal:
+            parsed(text)
+        assert str(refusal.value).startswith(f"start: {problem}, found {start!r}; for example ")
+        assert parsed(refusal.value.example.strip('"')).occurrence(0)
+
+
+def test_the_first_and_the_last_instant_of_all_are_starts() -> None:
+    """S2, S7: to the second, whatever their offsets."""
+    for start in ("0001-01-01T01:00:00+01:00", "9999-12-31T22:59:59-01:00"):
+        assert parsed(start).occurrence(0) == datetime.fromisoformat(start)
+
+
+def test_the_second_of_two_equal_times_is_written_with_its_offset() -> None:
+    """S5, S8: without it the text would mean the first of them."""
+    text = "R/2026-10-25T02:30:00+01:00[Europe/Berlin]/P1D"
+    assert str(parsed(text)) == text
+    assert parsed(text).occurrence(0) == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    first = parsed("R/2026-10-25T02:30:00+02:00[Europe/Berlin]/P1D")
+    assert str(first) == "R/2026-10-25T02:30:00[Europe/Berlin]/P1D"
+
+
+def test_there_are_no_occurrences_before_the_first() -> None:
+    """S1: k begins with 0."""
+    schedule = parsed("R4/2026-01-01T00:00:00Z/P1D")
+    assert schedule.count(-3, 2) == 3
+    assert schedule.occurrence(-1) is None
+
+
+def test_a_step_over_a_date_that_was_left_out_loses_nothing() -> None:
+    """S5: only an occurrence on that very date does not exist."""
+    schedule = parsed("R4/2011-12-29T12:00:00[Pacific/Apia]/P2D")
+    assert schedule.count(0, 4) == 5
+    assert parsed("2011-12-30T12:00:00[Pacific/Apia]").occurrence(0) is None

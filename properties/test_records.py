@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
+from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Attempt,
     Cause,
@@ -25,8 +26,10 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
+    Delete,
     DeleteAll,
     Disable,
+    Enable,
     ForgetJob,
     Keep,
     Snapshot,
@@ -36,6 +39,8 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.scheduler import Scheduler
 from properties.world import LATER, START, World
+
+EVERY_10_S = "R/2026-03-01T00:00:10Z/PT10S"
 
 
 def test_a_start_with_nothing_due_writes_nothing() -> None:
@@ -206,3 +211,66 @@ def test_misses_before_the_first_attempt_are_one_record() -> None:
         world.crash(10)
     assert world.misses("a") == [("epsilon", 2)]
     assert world.progress["a"].last_attempted_run is None
+
+
+def test_jobs_are_numbered_from_one_in_the_order_of_their_creation() -> None:
+    """L9: a job that is refused, or deleted, takes no later one's number."""
+    world = World()
+    for job_id in "ab":
+        world.create(job_id, LATER)
+    with pytest.raises(Refused):
+        world.create("c", "R0/2020-01-01T00:00:00Z/PT1S")
+    world.do(Delete("b"))
+    world.create("d", LATER)
+    assert {job.id: job.number for job in world.jobs.values()} == {"a": 1, "d": 3}
+
+
+def test_one_look_at_the_clock_serves_64_jobs_at_most() -> None:
+    """L9: so the first of many starts before the last was decided on."""
+    world = World()
+    for number in range(65):
+        world.create(f"j{number}", EVERY_10_S)
+    world.now += timedelta(seconds=10)
+    world.do(Tick())
+    assert len(world.started()) == 64
+    world.do(Tick())
+    assert len(world.started()) == 65
+
+
+@pytest.mark.parametrize("event", [Enable("on"), Disable("off")])
+def test_what_is_so_already_writes_nothing(event: Enable | Disable) -> None:
+    """M2: enable and disable are idempotent."""
+    world = World()
+    world.create("on", LATER)
+    world.create("off", LATER, disabled=True)
+    assert world.scheduler.handle(event, world.now) == []
+
+
+def test_a_failure_jobs_trigger_that_waits_for_an_orphan_keeps_its_time() -> None:
+    """D9, C3: it was noticed in time, and only the job's own run holds it up."""
+    world = World()
+    world.create("alarm", LATER)
+    world.create("a", LATER, failure="alarm")
+    world.do(Start("alarm"))
+    world.do(Start("a"))
+    world.fail("a")
+    pending = world.progress["alarm"].pending
+    assert pending
+    world.crash(60, orphans=True)
+    assert world.progress["alarm"].pending == pending
+
+
+def test_a_queue_goes_on_when_the_child_whose_turn_it_is_goes_with_its_trigger_pending() -> None:
+    """D2, M3: deleted while it was busy with another run."""
+    world = World()
+    world.create("p", LATER)
+    for child in "xy":
+        world.create(child, parents=("p",))
+    world.do(Start("x"))
+    world.do(Start("p"))
+    world.succeed("p")
+    assert world.started() == ["x", "p"]
+    world.do(Delete("x"))
+    assert world.started() == ["x", "p", "y"]
+    world.succeed("y")
+    assert world.queues == {}

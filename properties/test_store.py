@@ -63,7 +63,7 @@ def test_every_value_comes_back_from_its_row(
         database.row_factory = sqlite3.Row
         stored = database.execute("SELECT * FROM it").fetchone()
     back = {
-        Progress: rows.to_progress,
+        Progress: lambda row: rows.to_progress(row, row["job_id"]),
         Run: rows.to_run,
         Attempt: rows.to_attempt,
         Missed: rows.to_missed,

@@ -82,9 +82,9 @@ def create(job_id: str, schedule: str = "R//PT1H", disabled: bool = False) -> Cr
 async def supervised(world: World, snapshot: Snapshot | None = None) -> AsyncIterator[Supervisor]:
     """Run a supervisor until the block ends, then stop it."""
     scheduler, first = Scheduler.restore(snapshot or Snapshot(), world.clock.now())
-    supervisor = Supervisor(scheduler, clock=world.clock, commit=world.commit, runner=world)
+    supervisor = Supervisor(clock=world.clock, commit=world.commit, runner=world)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(supervisor.run, first)
+        nursery.start_soon(supervisor.run, scheduler, first)
         yield supervisor
         supervisor.stop()
 

@@ -203,6 +203,8 @@ DOCTORED: list[tuple[str, Entry | None, Entry | None]] = [
     ("failure_jobs_follow_failures", MISSED_F, None),
     ("failure_jobs_follow_failures", F1, None),
     ("failure_jobs_follow_failures", MISSED_F, replace(MISSED_F, count=2)),
+    ("reruns_follow_losses", CREATE_A, created(replace(BODY_A, rerun_lost=True), 0.1)),
+    ("reruns_follow_losses", None, run("b.2", trigger("rerun", 1.2, source="b.1"), 2, "failed")),
     *(
         ("counters_agree", PROGRESS_A, replace(PROGRESS_A, **{name: 7}))
         for name in ("runs", "finished", "success_count", "error_count", "misses")

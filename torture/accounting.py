@@ -133,6 +133,14 @@ def failure_jobs_follow_failures(evidence: Evidence) -> Iterator[str]:
     yield from _followers(evidence, "failure", leaders, lambda outcome: outcome in bad)
 
 
+def reruns_follow_losses(evidence: Evidence) -> Iterator[str]:
+    """C3: a job that says so runs once more for each run that was lost, if that is not missed."""
+    leaders: dict[str, tuple[str, ...]] = {
+        job_id: (job_id,) for job_id in evidence.created if evidence.body(job_id).rerun_lost
+    }
+    yield from _followers(evidence, "rerun", leaders, lambda outcome: outcome == "lost")
+
+
 def _followers(
     evidence: Evidence,
     cause: str,

@@ -36,6 +36,7 @@ def steady(create: Callable[[Fields], str], command: Commands) -> Iterator[str]:
     """Create a job of each kind, and yield their ids."""
     yield create({"command": command(), "schedule": every("PT0.3S")})
     yield create({"command": command(3), "schedule": every("PT1S")})
+    yield create({"command": command(1), "schedule": every("PT1S"), "rerun_lost": True})
     yield create({"command": command(how="flaky"), "schedule": every("PT1.1S"), "retries": 2})
     yield create({"command": command(how="dies"), "schedule": every("PT1.7S")})
     yield create({"command": "no-such-program", "schedule": every("PT5S")})
@@ -73,4 +74,5 @@ def loose(draw: random.Random, command: Commands, known: Sequence[str]) -> Field
         fields["epsilon"] = draw.choice(["PT0.1S", "PT1S"])
     fields["resume_at_next_scheduled_time"] = draw.random() < 0.2
     fields["disabled"] = draw.random() < 0.1
+    fields["rerun_lost"] = draw.random() < 0.2
     return fields

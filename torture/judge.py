@@ -22,6 +22,7 @@ CLAIMS: tuple[Claim, ...] = (
     accounting.manual_starts_are_accounted_for,
     accounting.children_follow_successes,
     accounting.failure_jobs_follow_failures,
+    accounting.reruns_follow_losses,
     accounting.counters_agree,
 )
 

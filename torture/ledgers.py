@@ -33,6 +33,7 @@ class Body(Struct, frozen=True):
     on_failure_job: str = ""
     retries: int = 0
     disabled: bool = False
+    rerun_lost: bool = False
 
 
 class Ask(Struct, frozen=True):

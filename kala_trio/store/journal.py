@@ -245,11 +245,10 @@ def _load(database: Database) -> Snapshot:
         rows.to_job(row, tuple(parents[row["id"]]))
         for row in _rows(database, "SELECT * FROM jobs ORDER BY number")
     )
+    standings = "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
+    ids = {job.id: job.id for job in jobs}
     progress = tuple(
-        rows.to_progress(row)
-        for row in _rows(
-            database, "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
-        )
+        rows.to_progress(row, ids[row["job_id"]]) for row in _rows(database, standings)
     )
     # The indices are named, since the planner would rather read all of the history in order.
     runs = (

@@ -221,7 +221,7 @@ def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) ->
     return [
         JobView(
             rows.to_job(row, tuple(parents.get(row["id"], ()))),
-            rows.to_progress(progress[row["id"]]),
+            rows.to_progress(progress[row["id"]], row["id"]),
             tuple(dependents.get(row["id"], ())),
             tuple(stats.get(row["id"], ())[-_STATS:]),
         )
