@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Struct)
 
 _LENGTH = struct.Struct("!I")
-_LONGEST = 4 * 1024 * 1024  # a job of the largest accepted body is far below
+_LONGEST = 16 * 1024 * 1024  # a list of the largest accepted body is far below
 _READ = 64 * 1024
 _OUTSTANDING = 256
 # How long the last answers may take to get through the door, in seconds.

@@ -20,6 +20,7 @@ from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
     Command,
+    CreateAll,
     Event,
     Record,
     Request,
@@ -59,6 +60,7 @@ class _Question:
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        self.has_waited = False
         self.answered = trio.Event()
         self.error: KalaTrioError | None = None
 
@@ -155,6 +157,8 @@ class Supervisor:
         commands += self._serve_due()
         end = trio.current_time() + _DECIDING
         while self._inbox and len(batch) < _BATCH and trio.current_time() < end:
+            if (batch or commands) and self._lets_others_go_first(self._inbox[0]):
+                break
             message = self._inbox.popleft()
             batch.append(message)
             if not isinstance(message, _Question):
@@ -182,6 +186,13 @@ class Supervisor:
         self._start(commands)
         for question in accepted:
             question.answer()
+
+    def _lets_others_go_first(self, message: _Question | AttemptEnded | Stop) -> bool:
+        """Tell whether ``message`` is a list of jobs, which takes long; it waits for one commit."""
+        if not isinstance(message, _Question) or not isinstance(message.request, CreateAll):
+            return False
+        waits, message.has_waited = not message.has_waited, True
+        return waits
 
     def _serve_due(self) -> list[Command]:
         return self._decide(Tick()) if self._scheduler.is_due(self._clock.now()) else []

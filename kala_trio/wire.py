@@ -1,201 +1,19 @@
-"""Values to and from Kala's JSON, in both of its generations, and nothing else.
+"""Values to Kala's JSON, in both of its generations; ``bodies`` has the way back.
 
-Kala of 2015 and its later releases name some keys differently. Answers hold both; requests may use
-either. The tables here are the only place that knows of it.
+Kala of 2015 and its later releases name some keys differently, and answers hold both. The tables
+here are the only place that knows of it.
 """
 
-import difflib
-import json
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NoReturn
 
 import msgspec
 
-from kala_trio.core.errors import Refused
-from kala_trio.core.job import Attempt, Definition, Missed, Outcome, Run, reason_of
-from kala_trio.core.validation import EXAMPLES
+from kala_trio.core.job import Attempt, Missed, Outcome, Run, reason_of
 from kala_trio.store.reader import JobView, Totals
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Kala, written in Go, says that there is no such time."""
-
-_OUT_OF_RANGE = "holds a number out of range"
-_EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
-
-# What Kala itself returns, so that an answer can be posted back; not the client's to say.
-_READ_ONLY = {
-    "id",
-    "dependent_jobs",
-    "next_run_at",
-    "success_count",
-    "error_count",
-    "last_success",
-    "last_error",
-    "last_attempted_run",
-    "number_of_finished_runs",
-    "metadata",
-    "stats",
-    "is_done",
-}
-
-
-def decode_job(body: bytes, *, default_owner: str) -> Definition:
-    """Read a job as a client writes it; ``default_owner`` owns it if the client names nobody.
-
-    Raises:
-        Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
-    """
-    given = _decode_object(body)
-    fields: dict[str, Any] = {}
-    for name, value in given.items():
-        if name in _READERS:
-            fields[name] = _READERS[name](name, value)
-        elif name in _UNSUPPORTED:
-            _check_unused(name, value)
-        elif name not in _READ_ONLY:
-            raise _unknown(name)
-    for name in ("name", "command"):
-        if name not in fields:
-            raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
-    if not fields.get("owner"):
-        fields["owner"] = default_owner
-    return Definition(**fields)
-
-
-def _decode_object(body: bytes) -> dict[str, Any]:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        found = body[max(0, error.start - 8) : error.start + 8]
-        raise _bad_body(f"is not UTF-8 (byte {error.start})", found) from None
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=_object,
-            parse_float=_float,
-            parse_constant=_refuse_constant,
-        )
-    except json.JSONDecodeError as error:
-        near = text[max(0, error.pos - 20) : error.pos + 20]
-        problem = f"is not JSON ({error.msg}, line {error.lineno} column {error.colno})"
-        raise _bad_body(problem, near) from None
-    except RecursionError:
-        raise _bad_body("is nested too deeply", text) from None
-    except ValueError:  # an integer of more digits than Python converts
-        raise _bad_body(_OUT_OF_RANGE, text) from None
-    if not isinstance(value, dict):
-        raise _bad_body("must be a JSON object", value)
-    return value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in members:
-            raise Refused(_shown(name), "is given twice", found=name, example=_EXAMPLE_BODY)
-        members[name] = value
-    return members
-
-
-def _float(text: str) -> float:
-    number = float(text)
-    if math.isinf(number):
-        raise _bad_body(_OUT_OF_RANGE, text)
-    return number
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise _bad_body("is not JSON", name)
-
-
-def _bad_body(problem: str, found: object) -> Refused:
-    return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
-
-
-def _unknown(name: str) -> Refused:
-    near = difflib.get_close_matches(name[:50], [*_READERS, *_UNSUPPORTED], n=1)
-    example = f'"{near[0]}"' if near else _EXAMPLE_BODY
-    return Refused(_shown(name), "a job has no such field", found=name, example=example)
-
-
-def _shown(name: str) -> str:
-    """Return what to call a field that a client made up."""
-    return name if len(name) <= 50 and name.isidentifier() else "body"
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _refused(name, "must be a string", value)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _refused(name, "holds half of a surrogate pair", value) from None
-    return value
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Refused(name, "must be true or false", found=value, example="false")
-    return value
-
-
-def _number(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _refused(name, "must be a whole number", value)
-    return value
-
-
-def _ids(name: str, value: object) -> tuple[str, ...]:
-    if value is None:  # how Go writes a list that is empty
-        return ()
-    if not isinstance(value, list) or None in value:
-        raise _refused(name, "must be a list of ids", value)
-    return tuple(_text(name, each) for each in value)
-
-
-def _check_unused(name: str, value: object) -> None:
-    """Refuse what asks for a remote job or a template."""
-    match name:
-        case "type":
-            unused = value == 0 and isinstance(value, int) and not isinstance(value, bool)
-        case "remote_properties":
-            unused = value is None or (isinstance(value, dict) and not any(value.values()))
-        case _:
-            unused = value is None or value == ""
-    if not unused:
-        example = _UNSUPPORTED[name]
-        problem = f"anything but {example} is not supported by this version"
-        raise Refused(name, problem, found=value, example=example)
-
-
-def _refused(name: str, problem: str, found: object) -> Refused:
-    return Refused(name, problem, found=found, example=EXAMPLES[name])
-
-
-_READERS: dict[str, Callable[[str, object], object]] = {
-    "name": _text,
-    "command": _text,
-    "owner": _text,
-    "disabled": _flag,
-    "schedule": _text,
-    "time_zone": _text,
-    "parent_jobs": _ids,
-    "on_failure_job": _text,
-    "retries": _number,
-    "epsilon": _text,
-    "resume_at_next_scheduled_time": _flag,
-    "rerun_lost": _flag,
-}
-_UNSUPPORTED = {
-    "type": "0",
-    "remote_properties": "null",
-    "template_delimiters": '""',
-    "TemplateDelimiters": '""',
-}
 
 
 def encode_job(view: JobView) -> dict[str, object]:
@@ -339,7 +157,7 @@ def encode_time(instant: datetime | None) -> str:
     """Write an instant by RFC 3339, in UTC, to the microsecond; None is ``NEVER``."""
     if instant is None:
         return NEVER
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    return instant.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def encode(value: object) -> bytes:

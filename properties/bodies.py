@@ -143,6 +143,29 @@ def _of_another_type(key: str) -> list[Any]:
     return [*others, 1.5, {"a": 1}]
 
 
+@st.composite
+def good_lists(draw: st.DrawFn, ids: list[str]) -> list[Fields]:
+    """Draw a list that is accepted; its jobs may follow those before them."""
+    entries: list[Fields] = []
+    for drawn in draw(st.lists(good_fields(ids), max_size=4)):
+        fields = drawn
+        names = [each["name"] for each in entries]
+        known: list[Any] = [*range(len(names)), *(name for name in names if names.count(name) == 1)]
+        kind = draw(st.sampled_from(["as it is", "parents", "failure"])) if known else ""
+        if kind in ("parents", "failure"):
+            fields = {key: drawn[key] for key in drawn if key not in _FOLLOWING}
+        if kind == "parents":
+            fields["parent_jobs"] = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
+            fields["schedule"] = ""
+        elif kind == "failure":
+            fields["on_failure_job"] = draw(st.sampled_from(known))
+        entries.append(fields)
+    return entries
+
+
+_FOLLOWING = ("parent_jobs", "on_failure_job")
+
+
 _ODD = [
     "\0",
     "\ufeff",

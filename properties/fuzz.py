@@ -19,7 +19,7 @@ import atheris  # type: ignore[import-untyped]  # it has no annotations
 
 atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["kala_trio", "isodate"]):
-    from kala_trio import wire
+    from kala_trio import bodies, wire
     from kala_trio.core.duration import Duration
     from kala_trio.core.errors import Malformed, Refused
     from kala_trio.core.job import Job, Progress
@@ -67,14 +67,14 @@ def _check_part(refusal: Malformed, parts: set[str]) -> None:
 def fuzz_job(data: bytes) -> None:
     """Rule S8: a definition that is given back as it was written, or Refused in a sentence."""
     try:
-        definition = check(wire.decode_job(data, default_owner="ada"), ACCEPTED_AT)
+        definition = check(bodies.decode_job(data, default_owner="ada"), ACCEPTED_AT)
     except Refused as refusal:
         json.loads(wire.encode({"error": str(refusal)}))
         return
     assert check(definition, ACCEPTED_AT) == definition
     view = JobView(Job("j", 1, ACCEPTED_AT, definition), Progress("j", definition.disabled), (), ())
     answer = wire.encode(wire.encode_job(view))
-    assert wire.decode_job(answer, default_owner="ada") == definition
+    assert bodies.decode_job(answer, default_owner="ada") == definition
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {

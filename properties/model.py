@@ -113,7 +113,12 @@ class Model:
     # What clients ask for
 
     def create(self, name: str, definition: Definition) -> None:
-        """Accept a job, or refuse it: D6, S9, S10."""
+        """Accept a job, or refuse it."""
+        self._accept(name, definition)
+        self.look()
+
+    def _accept(self, name: str, definition: Definition) -> None:
+        """Add a job, or refuse it: D6, S9, S10."""
         failure = definition.on_failure_job
         if not all(self.has(each) for each in (*definition.parent_jobs, failure) if each):
             raise Refusal(name)
@@ -134,6 +139,19 @@ class Model:
         self.created += 1
         self.jobs.append(job)
         self.misses.setdefault(name, [])
+
+    def create_all(self, wanted: list[tuple[str, Definition]]) -> None:
+        """Accept jobs one after the other, or none of them: D6."""
+        created = self.created
+        before = list(self.jobs)
+        try:
+            for name, definition in wanted:
+                self._accept(name, definition)
+        except Refusal:
+            self.created, self.jobs = created, before
+            for name, _ in wanted:
+                self.misses.pop(name, None)
+            raise
         self.look()
 
     def _reaches(self, origin: str, targets: tuple[str, ...]) -> bool:

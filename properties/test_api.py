@@ -242,6 +242,64 @@ class Api(RuleBasedStateMachine):
         assert re.match(rf"{key}: .*, found .*; for example ", answer.json()["error"], re.S)
         assert self.server.all() == before
 
+    def post_list(self, entries: list[Fields]) -> Answer:
+        """Ask for jobs together."""
+        return self.server.send("POST", "/api/v1/job/bulk/", json.dumps(entries).encode())
+
+    @rule(data=st.data())
+    def create_together(self, data: st.DataObject) -> None:
+        """Create jobs that are as they should be: all are there, in the order given."""
+        before = self.present()
+        entries = data.draw(bodies.good_lists(before))
+        answer = self.post_list(entries)
+        assert answer.status == 201, answer
+        ids = answer.json()["ids"]
+        assert answer.json() == {"ids": ids}
+        assert self.present() == [*before, *ids]
+        assert all(uuid.UUID(job_id).version == 4 for job_id in ids)
+        self.ids += ids
+        names = [fields["name"] for fields in entries]
+        for job_id, fields in zip(ids, entries, strict=True):
+            job = self.server.get(f"/api/v1/job/{job_id}/")["job"]
+            assert job["name"] == fields["name"]
+            meant = [
+                ids[each if isinstance(each, int) else names.index(each)]
+                if each not in before
+                else each
+                for each in fields.get("parent_jobs") or []
+            ]
+            assert job["parent_jobs"] == ([*dict.fromkeys(meant)] or None)
+
+    @rule(data=st.data(), wrong=bodies.wrong_fields())
+    def create_together_wrongly(self, data: st.DataObject, wrong: tuple[str, Fields]) -> None:
+        """Ask for jobs of which one is wrong: it is named by its place, and none is created."""
+        key, fields = wrong
+        before = self.server.all()
+        entries = data.draw(bodies.good_lists([*before[0]]))
+        place = data.draw(st.integers(0, len(entries)))
+        answer = self.post_list([*entries[:place], fields, *entries[place:]])
+        assert answer.status == 400, answer
+        text = answer.json()["error"]
+        assert re.match(rf"{place}\.{key}: .*, found .*; for example ", text, re.S), text
+        assert self.server.all() == before
+
+    @rule(data=st.data())
+    def post_any_list(self, data: st.DataObject) -> None:
+        """Post any bytes as a list."""
+        before = self.server.all()
+        entries = [data.draw(bodies.any_bodies([*before[0]])) for _ in range(2)]
+        body = data.draw(
+            st.sampled_from(
+                [b"[" + b",".join(entries) + b"]", b"[" + entries[0] + b"]", entries[0]]
+            )
+        )
+        answer = self.server.send("POST", "/api/v1/job/bulk", body)
+        if answer.status == 201:
+            self.ids += answer.json()["ids"]
+            return
+        assert answer.status == 400
+        assert self.server.all() == before
+
     @rule(data=st.data(), content_type=CONTENT_TYPES, slash=st.sampled_from(["", "/"]))
     def post_anything(self, data: st.DataObject, content_type: str, slash: str) -> None:
         """Post any bytes, of any type."""
@@ -410,6 +468,23 @@ def test_whatever_is_asked_the_answer_is_as_documented() -> None:
     run_state_machine_as_test(
         Api, settings=settings(max_examples=sequences, stateful_step_count=20)
     )
+
+
+def test_a_list_has_a_bound_of_its_own_in_bytes_and_in_jobs() -> None:
+    """D6: one beyond the bound is refused, whatever is in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        server = Server(Path(directory))
+        fields = json.dumps([{"name": "a", "command": "true"}] * 500).encode()
+        fits = fields + b" " * (8 * 1024 * 1024 - len(fields))
+        answer = server.send("POST", "/api/v1/job/bulk/", fits)
+        assert (answer.status, len(answer.json()["ids"])) == (201, 500)
+        before = server.all()
+        assert server.send("POST", "/api/v1/job/bulk/", fits + b" ").status == 413
+        many = server.send("POST", "/api/v1/job/bulk/", json.dumps([{}] * 501).encode())
+        assert many.status == 400
+        assert many.json()["error"].startswith("body: must be 500 jobs at most; ")
+        assert server.all() == before
+        server.close()
 
 
 @given(st.integers(1, 3), st.sampled_from(["application/json", "multipart/form-data; boundary=a"]))

@@ -34,6 +34,7 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import (
     AttemptEnded,
     Create,
+    CreateAll,
     Delete,
     DeleteAll,
     Disable,
@@ -119,21 +120,37 @@ class Machine(RuleBasedStateMachine):
     @rule(data=st.data(), draft=drafts)
     def create(self, data: st.DataObject, draft: Definition) -> None:
         """Create a job, a child of others more often than not; it may well be refused."""
+        names = [job.name for job in self.model.jobs] or ["nobody"]
+        job_id, definition = self.drawn(data, draft, names)
+        self.both(Create(job_id, definition), lambda: self.model.create(job_id, definition))
+
+    @rule(data=st.data(), some=st.lists(drafts, max_size=4))
+    def create_all(self, data: st.DataObject, some: list[Definition]) -> None:
+        """Create jobs together, which may follow each other; if one is refused, all are."""
+        names = [job.name for job in self.model.jobs] or ["nobody"]
+        wanted: list[tuple[str, Definition]] = []
+        for draft in some:
+            wanted.append(self.drawn(data, draft, [*names, *(name for name, _ in wanted)]))
+        event = CreateAll(tuple(Create(*each) for each in wanted))
+        self.both(event, lambda: self.model.create_all(wanted))
+
+    def drawn(
+        self, data: st.DataObject, draft: Definition, names: list[str]
+    ) -> tuple[str, Definition]:
+        """Draw whom a job follows, of those that have these names."""
         self.created += 1
         job_id = f"j{self.created}"
-        names = [job.name for job in self.model.jobs] or ["nobody"]
         parents = data.draw(
             st.just([]) | st.lists(st.sampled_from(names), unique=True, min_size=1, max_size=3)
         )
         failure = data.draw(st.just("") | st.sampled_from(names))
-        definition = replace(
+        return job_id, replace(
             draft,
             name=job_id,
             schedule="" if parents else draft.schedule,
             parent_jobs=tuple(parents),
             on_failure_job=failure,
         )
-        self.both(Create(job_id, definition), lambda: self.model.create(job_id, definition))
 
     @rule(data=st.data(), kind=kinds)
     def request(self, data: st.DataObject, kind: type[Request]) -> None:

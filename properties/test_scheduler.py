@@ -11,6 +11,7 @@ from kala_trio.core.job import Cause, Definition, Exited, Lost, Stopped, Trigger
 from kala_trio.core.messages import (
     AttemptEnded,
     Create,
+    CreateAll,
     Delete,
     DeleteAll,
     Disable,
@@ -280,11 +281,15 @@ def test_a_pending_trigger_tells_what_time_it_was_before_a_restart() -> None:
 # All of them
 
 
+GOOD = Create("b", Definition("b", "true", parent_jobs=("a",)))
 BAD: list[tuple[Event, type[KalaTrioError]]] = [
     (Create("a", Definition("a", "true")), Conflict),
     (Create("b", Definition("b", "true", schedule="R0/2020-01-01T00:00:00Z/P1D")), Refused),
     (Create("b", Definition("b", "true", parent_jobs=("nobody",))), Refused),
     (Create("b", Definition("b", "true", parent_jobs=("a",), on_failure_job="a")), Refused),
+    (CreateAll((GOOD, Create("a", Definition("a", "true")))), Conflict),
+    (CreateAll((GOOD, GOOD)), Conflict),
+    (CreateAll((GOOD, Create("c", Definition("c", "true", parent_jobs=("d",))))), Refused),
     (Delete("nobody"), NotFound),
     (Start("nobody"), NotFound),
     (Start("off"), Conflict),
@@ -307,6 +312,35 @@ def test_a_refusal_leaves_no_trace(event: Event, error: type[KalaTrioError]) -> 
         world.create("c")
         world.check()
     assert worlds[0].log == worlds[1].log
+
+
+def test_jobs_that_are_created_together_may_follow_each_other() -> None:
+    """D6, D2, S10: those that stand before; all are there, numbered as they stand, or none is."""
+    world = World()
+    world.create("p", LATER)
+    children = [Create(name, Definition(name, "true", parent_jobs=("p",))) for name in "yx"]
+    world.do(CreateAll((*children, Create("z", Definition("z", "true", parent_jobs=("x", "p"))))))
+    world.do(CreateAll(()))
+    world.check()
+    assert [job.number for job in world.jobs.values()] == [1, 2, 3, 4]
+    world.do(Start("p"))
+    for name in "pyxzz":
+        world.succeed(name)
+    assert world.started() == ["p", "y", "x", "z", "z"]
+
+
+def test_of_jobs_that_are_created_together_the_one_at_fault_is_named() -> None:
+    """D6: by its position and its field."""
+    world = World()
+    with pytest.raises(Refused, match=r"^1\.parent_jobs: there is no such job, found 'nobody'"):
+        world.do(
+            CreateAll(
+                (
+                    Create("a", Definition("a", "true")),
+                    Create("b", Definition("b", "true", parent_jobs=("nobody",))),
+                )
+            )
+        )
 
 
 def test_a_chain_of_decisions_that_is_rolled_back_is_made_again() -> None:

@@ -53,6 +53,19 @@ def test_what_is_undone_is_neither_known_nor_recorded() -> None:
     assert state.rollback() == set()
 
 
+def test_what_came_before_a_mark_is_not_undone_with_what_came_after() -> None:
+    """D6: a list of which one job is refused takes nothing along that was decided before."""
+    state = State()
+    state.keep(job("a", 1))
+    state.take_records()
+    mark = state.mark()
+    state.keep(job("b", 2, "a"))
+    state.rollback(mark)
+    assert (state.jobs, state.children_of("a")) == ({"a": job("a", 1)}, ())
+    state.rollback()
+    assert state.jobs == {}
+
+
 def test_nothing_is_left_of_who_follows_jobs_that_are_gone() -> None:
     """C1: so that what is known does not grow with all the jobs that there ever were."""
     state = State()

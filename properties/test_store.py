@@ -57,9 +57,9 @@ def test_every_value_comes_back_from_its_row(
     """C1: a row tells all of its value, for any text and any instant there is."""
     with closing(sqlite3.connect(":memory:")) as database:
         row = rows.to_row(value)
-        columns = ", ".join(f'"{name}"' for name in row)
+        columns = ", ".join(f'"{name}"' for name in rows.TABLES[type(value)].columns)
         database.execute(f"CREATE TABLE it ({columns})")
-        database.execute(f"INSERT INTO it VALUES ({', '.join('?' * len(row))})", [*row.values()])
+        database.execute(f"INSERT INTO it VALUES ({', '.join('?' * len(row))})", row)
         database.row_factory = sqlite3.Row
         stored = database.execute("SELECT * FROM it").fetchone()
     back = {

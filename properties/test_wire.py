@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Cause,
@@ -70,7 +70,7 @@ OTHER_KEYS = ["type", "remote_properties", "template_delimiters", "TemplateDelim
 OTHER_KEYS += ["id", "metadata", "stats", "is_done", "next_run_at"]
 
 known = st.sampled_from([*Definition.__struct_fields__, *OTHER_KEYS])
-bodies = (
+any_bodies = (
     st.binary()
     | values.map(lambda value: json.dumps(value).encode())
     | st.dictionaries(known | st.text(), values).map(lambda value: json.dumps(value).encode())
@@ -86,13 +86,13 @@ def view_of(definition: Definition, **progress: Any) -> JobView:
     return JobView(job, Progress("j", definition.disabled, **progress), (), ())
 
 
-@given(bodies)
+@given(any_bodies)
 @example(b'{"name": "\\ud800", "command": "true"}')
 @example(b'{"name": "a", "command": "\\u0000"}')
 def test_any_body_is_a_definition_or_is_refused(body: bytes) -> None:
     """S1, S2, S3, D1: and what is refused is told in words that can be sent."""
     try:
-        definition = check(wire.decode_job(body, default_owner=""), ACCEPTED_AT)
+        definition = check(bodies.decode_job(body, default_owner=""), ACCEPTED_AT)
     except Refused as error:
         sentence = str(error)
     else:
@@ -108,7 +108,7 @@ def test_an_answer_posted_back_is_the_same_definition(definition: Definition) ->
     with suppress(Refused):  # a zone that contradicts the schedule
         check(definition, ACCEPTED_AT)
         body = wire.encode(wire.encode_job(view_of(definition)))
-        assert wire.decode_job(body, default_owner="") == definition
+        assert bodies.decode_job(body, default_owner="") == definition
 
 
 @given(definitions)

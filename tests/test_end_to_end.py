@@ -7,6 +7,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -100,6 +101,26 @@ def test_children_run_in_order_after_each_success_and_their_children_too(
     assert [word for word in words if word != "a1"] == ["parent", "a", "b", "c"]
     assert words.index("a1") > words.index("a")
     assert daemon.runs(grandchild)[0]["trigger"]["source"] == f"{children[0]}.1"
+
+
+def test_a_list_of_jobs_is_created_as_a_whole_or_not_at_all(daemon: Daemon) -> None:
+    """Rules D6, C1."""
+    before = daemon.get("/job/")["jobs"]
+    first = {"name": "first", "command": "true", "schedule": FUTURE}
+    second = {"name": "second", "command": "true", "parent_jobs": ["first"]}
+    unknown = {"name": "third", "command": "true", "parent_jobs": [str(uuid.uuid4())]}
+    status, text = daemon.request(
+        "POST", "/job/bulk/", json.dumps([first, second, unknown]).encode()
+    )
+    assert status == 400
+    assert json.loads(text)["error"].startswith("2.parent_jobs: there is no such job, found ")
+    assert daemon.get("/job/")["jobs"] == before
+    status, text = daemon.request("POST", "/job/bulk/", json.dumps([first, second]).encode())
+    assert status == 201
+    ids = json.loads(text)["ids"]
+    assert list(daemon.get("/job/")["jobs"]) == [*before, *ids]
+    daemon.request("POST", f"/job/start/{ids[0]}/")
+    eventually(lambda: daemon.outcomes(ids[1]) == ["succeeded"])
 
 
 def test_the_failure_job_runs_after_a_failed_run_and_children_do_not(daemon: Daemon) -> None:

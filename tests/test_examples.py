@@ -45,6 +45,10 @@ def test_chain(daemon: Daemon) -> None:
     assert run("chain.sh", daemon) == "extracting\ntransforming\nloading\n"
 
 
+def test_bulk(daemon: Daemon) -> None:
+    assert run("bulk.sh", daemon) == "loading\n"
+
+
 def test_monthly_report(daemon: Daemon) -> None:
     job = json.loads(run("monthly-report.sh", daemon))["job"]
     assert job["next_run_at"] == "2030-01-31T23:00:00Z"

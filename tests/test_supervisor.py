@@ -16,6 +16,7 @@ from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
     Create,
+    CreateAll,
     Delete,
     Keep,
     Record,
@@ -147,6 +148,23 @@ async def test_requests_that_arrive_together_are_committed_together(
             for number in range(50):
                 nursery.start_soon(supervisor.ask, create(f"job {number}", LATER))
         assert len(world.commits) == 1
+
+
+async def test_a_list_of_jobs_waits_for_one_commit_of_what_came_before(
+    autojump_clock: MockClock, world: World
+) -> None:
+    async with supervised(world) as supervisor, trio.open_nursery() as nursery:
+        await wait_all_tasks_blocked()
+        world.commits.clear()
+        world.may_commit = trio.Event()
+        together = CreateAll((create("c", LATER), create("d", LATER)))
+        for request in (create("a", LATER), create("b", LATER), together, create("e", LATER)):
+            nursery.start_soon(supervisor.ask, request)
+            await wait_all_tasks_blocked()
+        world.may_commit.set()
+    kept = [[each.value for each in some if isinstance(each, Keep)] for some in world.commits]
+    ids = [[value.id for value in some if isinstance(value, Job)] for some in kept]
+    assert ids == [["a"], ["b"], ["c", "d", "e"]]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ FLOORS = [
     "core.scheduler",
     "clock complaint threads store.schema store.rows store.trouble store.journal store.reader "
     "store.backup "
-    "runner.orphans runner.output runner.process wire",
+    "runner.orphans runner.output runner.process bodies wire",
     "supervisor door pruning",
     "settings web.api web.guard web.worker daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "

@@ -1,12 +1,13 @@
 """What clients of both generations of Kala send and get."""
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Attempt,
@@ -37,7 +38,7 @@ def at(seconds: float) -> datetime:
 
 def decode(body: bytes | dict[str, Any], default_owner: str = "") -> Definition:
     text = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return wire.decode_job(text, default_owner=default_owner)
+    return bodies.decode_job(text, default_owner=default_owner)
 
 
 def refusal(body: bytes | dict[str, Any]) -> Refused:
@@ -393,3 +394,57 @@ def test_a_field_that_is_given_twice_is_refused() -> None:
 def test_a_body_is_one_line() -> None:
     """Kind to those who read it in a terminal."""
     assert wire.encode({"name": "a\nb"}) == b'{"name":"a\\nb"}\n'
+
+
+def decode_list(*entries: Any, most: int = 10) -> list[tuple[str, Definition]]:
+    ids = itertools.count()
+    body = entries[0] if isinstance(entries[0], bytes) else json.dumps(entries).encode()
+    return bodies.decode_jobs(
+        body, default_owner="ada", most=most, new_id=lambda: f"id {next(ids)}"
+    )
+
+
+UUID = "93b65499-b211-49ce-97e0-19e735cc5abd"
+
+
+def test_the_jobs_of_a_list_name_those_before_them_by_position_and_by_name() -> None:
+    jobs = decode_list(
+        GOOD | {"name": "a"},
+        GOOD | {"name": UUID, "owner": "bob"},
+        GOOD | {"parent_jobs": ["a", 1, UUID]},
+        GOOD | {"parent_jobs": None, "on_failure_job": "a"},
+    )
+    assert [job_id for job_id, _ in jobs] == ["id 0", "id 1", "id 2", "id 3"]
+    assert [definition.owner for _, definition in jobs] == ["ada", "bob", "ada", "ada"]
+    assert jobs[2][1].parent_jobs == ("id 0", "id 1", UUID)
+    assert (jobs[3][1].parent_jobs, jobs[3][1].on_failure_job) == ((), "id 0")
+
+
+@pytest.mark.parametrize(
+    ("entries", "beginning"),
+    [
+        ([GOOD, GOOD | {"parent_jobs": ["later"]}, GOOD | {"name": "later"}], "1.parent_jobs: no"),
+        ([GOOD, GOOD | {"parent_jobs": [1]}], "1.parent_jobs: must be the position, from 0,"),
+        ([GOOD | {"on_failure_job": -1}], "0.on_failure_job: must be the position"),
+        ([GOOD, GOOD | {"parent_jobs": [True]}], "1.parent_jobs: must be a string"),
+        ([GOOD, GOOD | {"parent_jobs": 0}], "1.parent_jobs: must be a list"),
+        ([GOOD, GOOD, GOOD | {"parent_jobs": ["backup"]}], "2.parent_jobs: several jobs before"),
+        ([GOOD, GOOD | {"shedule": "R//PT1S"}], "1.shedule: a job has no such field"),
+        ([GOOD, {"name": "a"}], "1.command: is missing"),
+        ([GOOD, 7], "1.body: must be a JSON object"),
+        ([GOOD] * 11, "body: must be 10 jobs at most"),
+        ([b'[{"name": "a", "name": "b"}]'], "0.name: is given twice"),
+        ([b'[{"name": "\xff"}]'], "0.body: is not UTF-8"),
+        ([GOOD, GOOD | {"owner": "\ud800"}], "1.owner: holds half of a surrogate pair"),
+        ([b'{"a": "\\ud800"}'], "body: must be a JSON list of jobs"),
+        ([b"{}"], "body: must be a JSON list of jobs"),
+        ([b"[{}"], "body: is not JSON"),
+        ([b"[" * 100_000], "body: is nested too deeply"),
+    ],
+)
+def test_a_list_is_refused_with_the_position_and_the_field_at_fault(
+    entries: list[Any], beginning: str
+) -> None:
+    with pytest.raises(Refused) as caught:
+        decode_list(*entries)
+    assert str(caught.value).startswith(beginning)

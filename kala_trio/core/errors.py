@@ -31,6 +31,11 @@ class Refused(KalaTrioError):
         self.found = found
         self.example = example
 
+    def within(self, position: int) -> "Refused":
+        """Return the same of the field of an entry of a list, by its position from 0."""
+        field = f"{position}.{self.field}"
+        return Refused(field, self.problem, found=self.found, example=self.example)
+
 
 class Malformed(Refused):
     """A text that the grammar of rules S1 to S3 does not know; ``field`` is the part at fault."""

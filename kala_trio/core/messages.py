@@ -24,6 +24,12 @@ class Create(Struct, frozen=True, tag=True):
     definition: Definition
 
 
+class CreateAll(Struct, frozen=True, tag=True):
+    """Accept all of these, or none: each may name jobs that stand before it."""
+
+    creates: tuple[Create, ...]
+
+
 class Delete(Struct, frozen=True, tag=True):
     """Delete one job (rules M3, D5)."""
 
@@ -70,7 +76,7 @@ class Stop(Struct, frozen=True, tag=True):
     """The daemon is stopping: start no attempt any more (rule C4)."""
 
 
-Request = Create | Delete | DeleteAll | Start | Enable | Disable
+Request = Create | CreateAll | Delete | DeleteAll | Start | Enable | Disable
 Event = Request | Tick | AttemptEnded | Stop
 
 

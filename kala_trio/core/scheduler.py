@@ -11,7 +11,7 @@ from typing import Self, assert_never
 from msgspec.structs import replace
 
 from kala_trio.core import graph
-from kala_trio.core.errors import Conflict, NotFound
+from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
 from kala_trio.core.job import (
     Attempt,
     Cause,
@@ -30,6 +30,7 @@ from kala_trio.core.messages import (
     AwaitOrphan,
     Command,
     Create,
+    CreateAll,
     Delete,
     DeleteAll,
     Disable,
@@ -110,6 +111,8 @@ class Scheduler:
         match event:
             case Create():
                 self._create(event, now)
+            case CreateAll(creates):
+                self._create_all(creates, now)
             case Delete(job_id):
                 self._delete(graph.deleted_with(self._state, self._job(job_id).id), now)
             case DeleteAll():
@@ -170,6 +173,20 @@ class Scheduler:
         self._jobs_created = job.number
         self._state.keep(job)
         self._keep(Progress(job.id, event.definition.disabled, first))
+
+    def _create_all(self, creates: tuple[Create, ...], now: datetime) -> None:
+        """Create all or none (rule D6)."""
+        mark, created = self._state.mark(), self._jobs_created
+        try:
+            for each in creates:
+                self._create(each, now)
+        except KalaTrioError as error:
+            position = self._jobs_created - created
+            self._state.rollback(mark)
+            self._jobs_created = created
+            if isinstance(error, Refused):
+                raise error.within(position) from None
+            raise
 
     def _delete(self, gone: list[str], now: datetime) -> None:
         left_behind: dict[str, None] = {}

@@ -100,10 +100,18 @@ class State:
         """Forget how to undo what was changed so far: it is durable."""
         self._undo.clear()
 
-    def rollback(self) -> set[str]:
-        """Undo all changes since the last ``committed``; return the ids of the jobs concerned."""
+    def mark(self) -> int:
+        """Return what ``rollback`` needs to undo only what is changed from here on."""
+        return len(self._undo)
+
+    def rollback(self, mark: int = 0) -> set[str]:
+        """Undo all changes since ``mark``, or else since the last ``committed``.
+
+        Nothing that was changed before may still be to be recorded. Returns the ids of the jobs
+        concerned.
+        """
         concerned = set()
-        while self._undo:
+        while len(self._undo) > mark:
             table, key, old = self._undo.pop()
             if table is self.progress:
                 concerned.add(str(key))
@@ -122,6 +130,8 @@ class State:
             (self._children, _parents(old), _parents(new)),
             (self._heirs, _failure_job(old), _failure_job(new)),
         ):
+            if before == after:
+                continue
             for other in set(before).difference(after):
                 self._set(index[other], job.id, None)
                 if not index[other]:

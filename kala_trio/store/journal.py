@@ -36,7 +36,6 @@ class Journal:
         """
         self._path = path
         self._thread = trio.CapacityLimiter(1)
-        self._statements: dict[type, str] = {}
         self._failed = False
         with ExitStack() as cleanup:
             try:
@@ -106,8 +105,7 @@ class Journal:
 
     def _write(self, records: Sequence[Record]) -> None:
         with self._transaction() as execute:
-            for record in records:
-                self._apply(record)
+            self._apply(records)
             if not records:
                 execute(WRITE_NOTHING)
 
@@ -156,49 +154,70 @@ class Journal:
         with suppress(sqlite3.Error):  # the sync fails again, most likely
             self._database.execute(WRITE_NOTHING)
 
-    def _apply(self, record: Record) -> None:
-        execute = self._database.conn.execute
-        match record:
-            case Keep(value):
-                row = rows.to_row(value)
-                execute(self._statement(type(value), row), row)
+    def _apply(self, records: Sequence[Record]) -> None:
+        """Write records, those of one table together: tables don't depend on each other.
+
+        What is forgotten is so after all that was kept before, and before what is kept after.
+        """
+        kept: dict[type[rows.Value], list[rows.Value]] = defaultdict(list)
+        for record in records:
+            match record:
+                case Keep(value):
+                    kept[type(value)].append(value)
+                case ForgetJob(job_id):
+                    self._keep(kept)
+                    self._execute("DELETE FROM jobs WHERE id = ?", job_id)
+                    self._execute("DELETE FROM edges WHERE child = ?", job_id)
+                    self._execute("DELETE FROM progress WHERE job_id = ?", job_id)
+                case ForgetQueue(run_id):
+                    self._keep(kept)
+                    self._execute("DELETE FROM queues WHERE run_id = ?", run_id)
+                    self._execute("DELETE FROM turns WHERE run_id = ?", run_id)
+                case _:
+                    assert_never(record)
+        self._keep(kept)
+
+    def _keep(self, kept: dict[type[rows.Value], list[rows.Value]]) -> None:
+        """Write values by their types, and empty ``kept``."""
+        for kind, values in kept.items():
+            self._database.conn.executemany(_UPSERT[kind], map(rows.to_row, values))
+            for value in values:
                 match value:
-                    case Job(id=job_id):
-                        execute("DELETE FROM edges WHERE child = ?", (job_id,))
+                    # A child keeps one parent at least (rule D5): others never had any.
+                    case Job(id=job_id) if value.definition.parent_jobs:
+                        self._execute("DELETE FROM edges WHERE child = ?", job_id)
                         for position, parent in enumerate(value.definition.parent_jobs):
-                            execute(
-                                "INSERT INTO edges VALUES (?, ?, ?)", (job_id, position, parent)
+                            self._execute(
+                                "INSERT INTO edges VALUES (?, ?, ?)", job_id, position, parent
                             )
                     case Queue(run_id=run_id) if not self._has_turns(run_id):
                         for place in enumerate(value.children):
-                            execute("INSERT INTO turns VALUES (?, ?, ?)", (run_id, *place))
+                            self._execute("INSERT INTO turns VALUES (?, ?, ?)", run_id, *place)
                     case _:
                         pass
-            case ForgetJob(job_id):
-                execute("DELETE FROM jobs WHERE id = ?", (job_id,))
-                execute("DELETE FROM edges WHERE child = ?", (job_id,))
-                execute("DELETE FROM progress WHERE job_id = ?", (job_id,))
-            case ForgetQueue(run_id):
-                execute("DELETE FROM queues WHERE run_id = ?", (run_id,))
-                execute("DELETE FROM turns WHERE run_id = ?", (run_id,))
-            case _:
-                assert_never(record)
+        kept.clear()
 
     def _has_turns(self, run_id: str) -> bool:
         query = "SELECT 1 FROM turns WHERE run_id = ? LIMIT 1"
-        return self._database.conn.execute(query, (run_id,)).fetchone() is not None
+        return self._execute(query, run_id).fetchone() is not None
 
-    def _statement(self, kind: type, row: dict[str, object]) -> str:
-        if kind not in self._statements:
-            table, keys = rows.KEYS[kind]
-            columns = ", ".join(f'"{column}"' for column in row)
-            values = ", ".join(f":{column}" for column in row)
-            changes = ", ".join(f'"{each}" = excluded."{each}"' for each in row if each not in keys)
-            self._statements[kind] = (
-                f'INSERT INTO "{table}" ({columns}) VALUES ({values}) '  # noqa: S608 - our own names
-                f"ON CONFLICT ({', '.join(keys)}) DO UPDATE SET {changes}"
-            )
-        return self._statements[kind]
+    def _execute(self, statement: str, *parameters: str | int) -> sqlite3.Cursor:
+        return self._database.conn.execute(statement, parameters)
+
+
+def _upsert(table: rows.Table) -> str:
+    columns = ", ".join(f'"{column}"' for column in table.columns)
+    values = ", ".join("?" for _ in table.columns)
+    changes = ", ".join(
+        f'"{each}" = excluded."{each}"' for each in table.columns if each not in table.keys
+    )
+    return (
+        f'INSERT INTO "{table.name}" ({columns}) VALUES ({values}) '  # noqa: S608 - our own names
+        f"ON CONFLICT ({', '.join(table.keys)}) DO UPDATE SET {changes}"
+    )
+
+
+_UPSERT = {kind: _upsert(table) for kind, table in rows.TABLES.items()}
 
 
 def _hold(path: Path) -> int:

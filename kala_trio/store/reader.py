@@ -1,6 +1,7 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from kala_trio.store.trouble import UNREADABLE, sentence
 _STATS = 10
 
 
-class JobView(Struct, frozen=True):
+class JobView(Struct, frozen=True, gc=False):
     """A job as its readers want it.
 
     ``dependents`` are the ids of its children, in the order in which they were attached; ``stats``
@@ -182,8 +183,11 @@ class Reader:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
-def _rows(database: Database, query: str, *parameters: str | int) -> Iterable[rows.Row]:
-    return database.query(query, parameters)
+def _rows(database: Database, query: str, *parameters: str | int) -> sqlite3.Cursor:
+    """Return rows that know their columns' names, at a third of what a dict for each costs."""
+    cursor = database.conn.cursor()
+    cursor.row_factory = sqlite3.Row
+    return cursor.execute(query, parameters)
 
 
 def _bounds(before: datetime, keep: int, limit: int) -> dict[str, int]:
@@ -213,13 +217,13 @@ def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) ->
     )
     for row in select(query, "progress.job_id", "progress.job_id, runs.number"):
         stats[row["job_id"]].append(rows.to_run(row))
-    progress = {row["job_id"]: row for row in select("SELECT * FROM progress", "job_id", "job_id")}
+    progress = {row["job_id"]: row for row in select("SELECT * FROM progress", "job_id", "rowid")}
     return [
         JobView(
-            rows.to_job(row, tuple(parents[row["id"]])),
+            rows.to_job(row, tuple(parents.get(row["id"], ()))),
             rows.to_progress(progress[row["id"]], row["id"]),
-            tuple(dependents[row["id"]]),
-            tuple(stats[row["id"]][-_STATS:]),
+            tuple(dependents.get(row["id"], ())),
+            tuple(stats.get(row["id"], ())[-_STATS:]),
         )
         for row in found
     ]

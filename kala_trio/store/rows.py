@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 import msgspec
+from msgspec import Struct
 
 from kala_trio.core.job import (
     Attempt,
@@ -25,51 +26,126 @@ from kala_trio.core.job import (
 Value = Job | Progress | Run | Attempt | Missed | Queue
 Row = Mapping[str, Any]
 
-KEYS: dict[type, tuple[str, tuple[str, ...]]] = {
-    Job: ("jobs", ("id",)),
-    Progress: ("progress", ("job_id",)),
-    Run: ("runs", ("id",)),
-    Attempt: ("attempts", ("run_id", "number")),
-    Missed: ("missed", ("job_id", "number")),
-    Queue: ("queues", ("run_id",)),
+
+class Table(Struct, frozen=True):
+    """Where the values of a type lie: ``keys`` are the columns that tell them apart."""
+
+    name: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+TABLES: dict[type[Value], Table] = {
+    Job: Table(
+        "jobs",
+        ("id",),
+        (
+            *("id", "number", "created_at", "name", "command", "owner", "disabled", "schedule"),
+            *("time_zone", "on_failure_job", "retries", "epsilon"),
+            *("resume_at_next_scheduled_time", "rerun_lost"),
+        ),
+    ),
+    Progress: Table(
+        "progress",
+        ("job_id",),
+        (
+            *("job_id", "disabled", "next_number", "next_at", "pending", "run_id", "runs"),
+            *("finished", "success_count", "error_count", "last_success", "last_error"),
+            *("last_attempted_run", "misses", "latest_missed"),
+        ),
+    ),
+    Run: Table(
+        "runs",
+        ("id",),
+        (
+            *("id", "job_id", "job_name", "number", "trigger", "started_at", "attempts"),
+            *("ended_at", "outcome"),
+        ),
+    ),
+    Attempt: Table(
+        "attempts",
+        ("run_id", "number"),
+        ("run_id", "number", "started_at", "ended_at", "result"),
+    ),
+    Missed: Table(
+        "missed",
+        ("job_id", "number"),
+        (
+            *("job_id", "job_name", "number", "cause", "reason", "count", "first", "last"),
+            "last_occurrence",
+        ),
+    ),
+    Queue: Table("queues", ("run_id",), ("run_id", "position")),
 }
-"""Each type's table, and the columns that tell its values apart."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 
-def to_row(value: Value) -> dict[str, Any]:
-    """Return the columns of ``value``.
+def to_row(value: Value) -> tuple[str | int | None, ...]:
+    """Return the columns of ``value``, in the order of its table.
 
     A job's parents are rows of their own, in ``edges``, and a queue's children in ``turns``.
     """
     match value:
-        case Job():
-            row = msgspec.structs.asdict(value.definition)
-            del row["parent_jobs"]
-            row |= {"id": value.id, "number": value.number}
-            return row | {"created_at": from_instant(value.created_at)}
+        case Job(definition=it):
+            return (
+                value.id,
+                value.number,
+                from_instant(value.created_at),
+                it.name,
+                it.command,
+                it.owner,
+                it.disabled,
+                it.schedule,
+                it.time_zone,
+                it.on_failure_job,
+                it.retries,
+                it.epsilon,
+                it.resume_at_next_scheduled_time,
+                it.rerun_lost,
+            )
         case Progress(next=coming):
-            row = msgspec.structs.asdict(value)
-            del row["next"]
-            row["next_number"] = coming.number if coming else None
-            row["next_at"] = from_instant(coming.at) if coming else None
-            row["pending"] = _to_json(value.pending) if value.pending else None
-            row["latest_missed"] = _to_json(value.latest_missed)
-            return _instants_in(row, "last_success", "last_error", "last_attempted_run")
+            return (
+                value.job_id,
+                value.disabled,
+                coming.number if coming else None,
+                from_instant(coming.at) if coming else None,
+                _to_json(value.pending) if value.pending else None,
+                value.run_id,
+                value.runs,
+                value.finished,
+                value.success_count,
+                value.error_count,
+                _from_optional(value.last_success),
+                _from_optional(value.last_error),
+                _from_optional(value.last_attempted_run),
+                value.misses,
+                _to_json(value.latest_missed) if value.latest_missed else "[]",
+            )
         case Run():
-            row = msgspec.structs.asdict(value)
-            row["trigger"] = _to_json(value.trigger)
-            return _instants_in(row, "started_at", "ended_at")
-        case Attempt():
-            row = msgspec.structs.asdict(value)
-            row["result"] = _to_json(value.result) if value.result else None
-            return _instants_in(row, "started_at", "ended_at")
+            return (
+                *(value.id, value.job_id, value.job_name, value.number),
+                _to_json(value.trigger),
+                from_instant(value.started_at),
+                value.attempts,
+                _from_optional(value.ended_at),
+                value.outcome,
+            )
+        case Attempt(result=result):
+            return (
+                *(value.run_id, value.number, from_instant(value.started_at)),
+                _from_optional(value.ended_at),
+                _to_json(result) if result else None,
+            )
         case Missed():
-            return _instants_in(msgspec.structs.asdict(value), "first", "last")
+            return (
+                *(value.job_id, value.job_name, value.number, value.cause, value.reason),
+                *(value.count, from_instant(value.first), from_instant(value.last)),
+                value.last_occurrence,
+            )
         case Queue():
-            return {"run_id": value.run_id, "position": value.position}
+            return (value.run_id, value.position)
         case _:
             assert_never(value)
 
@@ -177,11 +253,8 @@ def from_instant(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def _instants_in(row: dict[str, Any], *columns: str) -> dict[str, Any]:
-    for column in columns:
-        if row[column] is not None:
-            row[column] = from_instant(row[column])
-    return row
+def _from_optional(instant: datetime | None) -> int | None:
+    return None if instant is None else from_instant(instant)
 
 
 def _to_json(value: object) -> str:

@@ -6,14 +6,15 @@ import uuid
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
+from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import (
     Conflict,
     KalaTrioError,
@@ -22,7 +23,16 @@ from kala_trio.core.errors import (
     Unanswered,
     Unavailable,
 )
-from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
+from kala_trio.core.messages import (
+    Create,
+    CreateAll,
+    Delete,
+    DeleteAll,
+    Disable,
+    Enable,
+    Request,
+    Start,
+)
 from kala_trio.core.validation import check
 from kala_trio.runner.output import output_path, read_output
 from kala_trio.store.reader import Reader
@@ -32,7 +42,13 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_LARGEST_BODY = 1024 * 1024
+_MEBIBYTE = 1024 * 1024
+_LARGEST_BODY = 1 * _MEBIBYTE
+_LISTS = "/api/v1/job/bulk/"
+_LARGEST_LIST = 8 * _MEBIBYTE
+# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
+# some 20 ms, and longer ones would hardly take less for each.
+_MOST_JOBS = 500
 _READING_THREADS = 4
 _PAGE = 1000  # the most runs in one answer
 _LATEST = 10**17  # more than there are runs
@@ -53,12 +69,13 @@ def create_app(
 ) -> QuartTrio:
     """Return the application; ``output`` is the directory of captured outputs."""
     app = QuartTrio("kala_trio")
-    app.config["MAX_CONTENT_LENGTH"] = _LARGEST_BODY
+    app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Clients lose the body of a POST that is redirected, so nothing ever is.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
+    reading_lists = trio.CapacityLimiter(1)
 
     async def read(what: Callable[[], object]) -> Response:
         """Answer with what is read, encoded in the thread that reads it."""
@@ -67,10 +84,18 @@ def create_app(
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        definition = wire.decode_job(body, default_owner=default_owner)
+        definition = bodies.decode_job(body, default_owner=default_owner)
         job_id = str(uuid.uuid4())
         await ask(Create(job_id, check(definition, datetime.now(UTC))))
         return _json(wire.encode({"id": job_id}), 201)
+
+    @app.post("/api/v1/job/bulk/")
+    async def create_jobs() -> Response:
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        # In a thread, so that other requests need not wait until all of it was read.
+        creates = await in_thread(_read_list, body, default_owner, limiter=reading_lists)
+        await ask(CreateAll(creates))
+        return _json(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
@@ -142,6 +167,38 @@ def create_app(
     return app
 
 
+class _Sized(TrioRequest):
+    """A request whose body may be as large as its path allows."""
+
+    def __init__(self, method: str, scheme: str, path: str, *rest: Any, **named: Any) -> None:
+        super().__init__(
+            method, scheme, path, *rest, **named | {"max_content_length": _largest(path)}
+        )
+
+
+def _largest(path: str) -> int:
+    return _LARGEST_LIST if path == _LISTS else _LARGEST_BODY
+
+
+def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
+    # Ids that begin alike lie side by side in the database: else each job of a list would change
+    # pages of its own, and a commit would take the longer, the more jobs there are.
+    beginning = str(uuid.uuid4())[:8]
+    jobs = bodies.decode_jobs(
+        body,
+        default_owner=default_owner,
+        most=_MOST_JOBS,
+        new_id=lambda: beginning + str(uuid.uuid4())[8:],
+    )
+    creates, now = [], datetime.now(UTC)
+    for position, (job_id, definition) in enumerate(jobs):
+        try:
+            creates.append(Create(job_id, check(definition, now)))
+        except Refused as error:
+            raise error.within(position) from None
+    return tuple(creates)
+
+
 def _output_of(reader: Reader, root: Path, run_id: str) -> bytes:
     path = output_path(root, run_id)
     if reader.run(run_id) is None:
@@ -196,7 +253,8 @@ async def _answer_http_error(error: HTTPException) -> Response:
     status = error.code or 500
     where = f"{request.method} {request.path[:200]!r}"
     if isinstance(error, RequestEntityTooLarge):
-        return _error(status, f"body: must be {_LARGEST_BODY} bytes at most; use files for more")
+        largest = _largest(request.path)
+        return _error(status, f"body: must be {largest} bytes at most; use files for more")
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         response = _error(status, f"there is no {where}; what there is: {allowed}")

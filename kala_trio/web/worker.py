@@ -38,6 +38,17 @@ def main(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
     trio.run(_serve, socket_fd, door_fd, db, default_owner)
 
 
+def config_for(socket_fd: int) -> Config:
+    """Return how Hypercorn serves on that listening socket."""
+    config = Config()
+    config.bind = [f"fd://{socket_fd}"]
+    config.backlog = _BACKLOG
+    config.loglevel = "WARNING"
+    config.include_server_header = False
+    config.graceful_timeout = _LAST_ANSWERS
+    return config
+
+
 async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
@@ -47,12 +58,6 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
         host = listener.getsockname()[0]
     app = create_app(Reader(db), door.ask, default_owner=default_owner, output=output_root(db))
     guarded = Guard(app, host)
-    config = Config()
-    config.bind = [f"fd://{socket_fd}"]
-    config.backlog = _BACKLOG
-    config.loglevel = "WARNING"
-    config.include_server_header = False
-    config.graceful_timeout = _LAST_ANSWERS
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
@@ -64,7 +69,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(guarded, config, shutdown_trigger=closed.wait)
+        await hypercorn.trio.serve(guarded, config_for(socket_fd), shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()
 
 

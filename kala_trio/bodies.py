@@ -1,0 +1,300 @@
+"""What clients send as JSON, to values: a job, or a list of jobs that may name each other.
+
+Both generations of Kala are understood, and an answer may be posted back.
+"""
+
+import difflib
+import json
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+import msgspec
+
+from kala_trio.core.errors import Refused
+from kala_trio.core.job import Definition
+from kala_trio.core.validation import EXAMPLES
+
+_OUT_OF_RANGE = "holds a number out of range"
+_EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
+
+_EXAMPLE_REFERENCES = (
+    '[0, "extract"]: jobs of this list before this one, by position and by name; or an id'
+)
+
+# What Kala itself returns, so that an answer can be posted back; not the client's to say.
+_READ_ONLY = {
+    "id",
+    "dependent_jobs",
+    "next_run_at",
+    "success_count",
+    "error_count",
+    "last_success",
+    "last_error",
+    "last_attempted_run",
+    "number_of_finished_runs",
+    "metadata",
+    "stats",
+    "is_done",
+}
+
+
+# What has the form of an id is one; anything else that a list refers to is a name.
+_ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+
+
+def decode_job(body: bytes, *, default_owner: str) -> Definition:
+    """Read a job as a client writes it; ``default_owner`` owns it if the client names nobody.
+
+    Raises:
+        Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
+    """
+    return _definition(_as_object(_decode(body)), _READERS, default_owner)
+
+
+def decode_jobs(
+    body: bytes, *, default_owner: str, most: int, new_id: Callable[[], str]
+) -> list[tuple[str, Definition]]:
+    """Read a list of ``most`` jobs at most, and give each an id.
+
+    Where a job names others, these may be entries before it: by their position from 0, or by their
+    name. What has the form of an id is an id.
+
+    Raises:
+        Refused: naming the position and the field at fault, or ``body``.
+    """
+    entries = _split(body)
+    if len(entries) > most:
+        raise _bad_list(f"must be {most} jobs at most; send more in a second list", len(entries))
+    jobs: list[tuple[str, Definition]] = []
+    earlier = _Earlier(jobs)
+    for position, entry in enumerate(entries):
+        try:
+            value = _decode(bytes(entry)) if isinstance(entry, msgspec.Raw) else entry
+            definition = _definition(_as_object(value), earlier.readers, default_owner)
+        except Refused as error:
+            raise error.within(position) from None
+        jobs.append((new_id(), definition))
+        earlier.add(definition.name, position)
+    return jobs
+
+
+_ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+def _split(body: bytes) -> Sequence[object]:
+    """Return the entries of a list as they are written: each is read, or refused, by itself."""
+    try:
+        return _ENTRIES.decode(body)
+    except msgspec.ValidationError:
+        raise _bad_list("must be a JSON list of jobs", body[:100]) from None
+    except (msgspec.DecodeError, RecursionError):
+        entries = _decode(body)  # which tells what is wrong, unless it is half of a surrogate pair
+        if not isinstance(entries, list):
+            raise _bad_list("must be a JSON list of jobs", body[:100]) from None
+        return entries
+
+
+class _Earlier:
+    """The entries of a list that were read already, which the next one may name."""
+
+    def __init__(self, jobs: Sequence[tuple[str, Definition]]) -> None:
+        self._jobs = jobs
+        self._positions: dict[str, list[int]] = {}
+        self.readers = _READERS | {"parent_jobs": self._ids, "on_failure_job": self._id}
+
+    def add(self, name: str, position: int) -> None:
+        self._positions.setdefault(name, []).append(position)
+
+    def _ids(self, field: str, value: object) -> tuple[str, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list) or None in value:
+            raise Refused(field, "must be a list", found=value, example=_EXAMPLE_REFERENCES)
+        return tuple(self._id(field, each) for each in value)
+
+    def _id(self, field: str, value: object) -> str:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return self._at(field, value)
+        name = _text(field, value)
+        if _ID.fullmatch(name) or not name:
+            return name
+        positions = self._positions.get(name, ())
+        if len(positions) == 1:
+            return self._at(field, positions[0])
+        problem = "no job before this one has that name, and an id looks otherwise"
+        if positions:
+            problem = f"several jobs before this one have that name: {_some(positions)}; name one"
+        raise Refused(field, problem, found=name, example=_EXAMPLE_REFERENCES)
+
+    def _at(self, field: str, position: int) -> str:
+        if not 0 <= position < len(self._jobs):
+            problem = f"must be the position, from 0, of a job before this one ({len(self._jobs)})"
+            raise Refused(field, problem, found=position, example=_EXAMPLE_REFERENCES)
+        return self._jobs[position][0]
+
+
+def _some(positions: Sequence[int]) -> str:
+    return ", ".join(map(str, positions[:5])) + ("" if len(positions) <= 5 else ", …")
+
+
+def _bad_list(problem: str, found: object) -> Refused:
+    return Refused("body", problem, found=found, example=f"[{_EXAMPLE_BODY}]")
+
+
+def _definition(
+    given: dict[str, Any], readers: Mapping[str, Callable[[str, object], object]], owner: str
+) -> Definition:
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if name in readers:
+            fields[name] = readers[name](name, value)
+        elif name in _UNSUPPORTED:
+            _check_unused(name, value)
+        elif name not in _READ_ONLY:
+            raise _unknown(name)
+    for name in ("name", "command"):
+        if name not in fields:
+            raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
+    if not fields.get("owner"):
+        fields["owner"] = owner
+    return Definition(**fields)
+
+
+def _as_object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _bad_body("must be a JSON object", value)
+    return value
+
+
+def _decode(body: bytes) -> object:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        found = body[max(0, error.start - 8) : error.start + 8]
+        raise _bad_body(f"is not UTF-8 (byte {error.start})", found) from None
+    try:
+        value: object = json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_float=_float,
+            parse_constant=_refuse_constant,
+        )
+    except json.JSONDecodeError as error:
+        near = text[max(0, error.pos - 20) : error.pos + 20]
+        problem = f"is not JSON ({error.msg}, line {error.lineno} column {error.colno})"
+        raise _bad_body(problem, near) from None
+    except RecursionError:
+        raise _bad_body("is nested too deeply", text) from None
+    except ValueError:  # an integer of more digits than Python converts
+        raise _bad_body(_OUT_OF_RANGE, text) from None
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise Refused(_shown(name), "is given twice", found=name, example=_EXAMPLE_BODY)
+        members[name] = value
+    return members
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise _bad_body(_OUT_OF_RANGE, text)
+    return number
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _bad_body("is not JSON", name)
+
+
+def _bad_body(problem: str, found: object) -> Refused:
+    return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
+
+
+def _unknown(name: str) -> Refused:
+    near = difflib.get_close_matches(name[:50], [*_READERS, *_UNSUPPORTED], n=1)
+    example = f'"{near[0]}"' if near else _EXAMPLE_BODY
+    return Refused(_shown(name), "a job has no such field", found=name, example=example)
+
+
+def _shown(name: str) -> str:
+    """Return what to call a field that a client made up."""
+    return name if len(name) <= 50 and name.isidentifier() else "body"
+
+
+def _text(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise _refused(name, "must be a string", value)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise _refused(name, "holds half of a surrogate pair", value) from None
+    return value
+
+
+def _flag(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Refused(name, "must be true or false", found=value, example="false")
+    return value
+
+
+def _number(name: str, value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _refused(name, "must be a whole number", value)
+    return value
+
+
+def _ids(name: str, value: object) -> tuple[str, ...]:
+    if value is None:  # how Go writes a list that is empty
+        return ()
+    if not isinstance(value, list) or None in value:
+        raise _refused(name, "must be a list of ids", value)
+    return tuple(_text(name, each) for each in value)
+
+
+def _check_unused(name: str, value: object) -> None:
+    """Refuse what asks for a remote job or a template."""
+    match name:
+        case "type":
+            unused = value == 0 and isinstance(value, int) and not isinstance(value, bool)
+        case "remote_properties":
+            unused = value is None or (isinstance(value, dict) and not any(value.values()))
+        case _:
+            unused = value is None or value == ""
+    if not unused:
+        example = _UNSUPPORTED[name]
+        problem = f"anything but {example} is not supported by this version"
+        raise Refused(name, problem, found=value, example=example)
+
+
+def _refused(name: str, problem: str, found: object) -> Refused:
+    return Refused(name, problem, found=found, example=EXAMPLES[name])
+
+
+_READERS: dict[str, Callable[[str, object], object]] = {
+    "name": _text,
+    "command": _text,
+    "owner": _text,
+    "disabled": _flag,
+    "schedule": _text,
+    "time_zone": _text,
+    "parent_jobs": _ids,
+    "on_failure_job": _text,
+    "retries": _number,
+    "epsilon": _text,
+    "resume_at_next_scheduled_time": _flag,
+    "rerun_lost": _flag,
+}
+_UNSUPPORTED = {
+    "type": "0",
+    "remote_properties": "null",
+    "template_delimiters": '""',
+    "TemplateDelimiters": '""',
+}
