@@ -42,8 +42,7 @@ SOURCE = Path(__file__).with_name("spawn_limit.c")
 
 
 class Cost(NamedTuple):
-    """What ``count`` runs took: seconds by the clock, and CPU seconds of the process that starts
-    them and of all processes together."""
+    """What runs took: seconds by the clock, CPU seconds of what starts them, and of all."""
 
     took: float
     own: float
@@ -60,10 +59,10 @@ Subject = Callable[[int], Cost]
 def main(runs: int, rounds: int, command: str) -> None:
     """Measure, and print a table."""
     words = shlex.split(command)
-    with limit(words) as (name, spawn_loop):
+    with limit(words) as (loop, spawn_loop):
         subjects: dict[str, Subject] = {
-            f"{name}, one at a time": partial(spawn_loop, at_a_time=1),
-            f"{name}, {AT_A_TIME} at a time": partial(spawn_loop, at_a_time=AT_A_TIME),
+            f"{loop}, one at a time": partial(spawn_loop, at_a_time=1),
+            f"{loop}, {AT_A_TIME} at a time": partial(spawn_loop, at_a_time=AT_A_TIME),
             f"trio.run_process, {AT_A_TIME} at a time": partial(run_processes, words),
             f"kala-trio, {AT_A_TIME} at a time": partial(by_hand, command),
             "kala-trio, due at one instant: until all started": partial(at_once, command, False),
@@ -91,7 +90,7 @@ def spread(values: Sequence[float], form: str) -> str:
 
 
 @contextmanager
-def limit(words: Sequence[str]) -> Iterator[tuple[str, Callable[..., Cost]]]:
+def limit(words: list[str]) -> Iterator[tuple[str, Callable[..., Cost]]]:
     """Lend the loop that only starts and reaps: in C, or where there is no compiler in Python."""
     compiler = shutil.which("cc")
     if compiler is None:
@@ -104,14 +103,14 @@ def limit(words: Sequence[str]) -> Iterator[tuple[str, Callable[..., Cost]]]:
         yield "posix_spawn in C", partial(c_loop, program, words)
 
 
-def c_loop(program: str, words: Sequence[str], count: int, at_a_time: int) -> Cost:
+def c_loop(program: str, words: list[str], count: int, at_a_time: int) -> Cost:
     with cpu_time() as spent:
         said = subprocess.check_output([program, str(count), str(at_a_time), *words], text=True)
     took, own = map(float, said.split())
     return Cost(took, own, sum(spent()))
 
 
-def python_loop(words: Sequence[str], count: int, at_a_time: int) -> Cost:
+def python_loop(words: list[str], count: int, at_a_time: int) -> Cost:
     silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
     started = ended = 0
     began = time.perf_counter()
@@ -126,7 +125,7 @@ def python_loop(words: Sequence[str], count: int, at_a_time: int) -> Cost:
     return cost(time.perf_counter() - began, spent())
 
 
-def run_processes(words: Sequence[str], count: int) -> Cost:
+def run_processes(words: list[str], count: int) -> Cost:
     async def work(numbers: Iterator[int]) -> None:
         for _ in numbers:
             await trio.run_process(words, capture_stdout=True)
@@ -146,7 +145,7 @@ def run_processes(words: Sequence[str], count: int) -> Cost:
 
 @contextmanager
 def cpu_time() -> Iterator[Callable[[], tuple[float, float]]]:
-    """Lend what tells, after the block, the CPU seconds in it: this process's and its children's."""
+    """Lend what tells, after the block, the CPU seconds in it: our own, and our children's."""
     gc.collect()
     who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     before = [resource.getrusage(each) for each in who]
