@@ -6,6 +6,7 @@ nothing else; ``trio.run_process`` keeps nothing, but captures. All are measured
 round, so that ratios of one round mean something on a noisy machine; figures alone do not.
 """
 
+import atexit
 import gc
 import os
 import resource
@@ -216,10 +217,10 @@ class House:
 
 @contextmanager
 def house(definitions: Iterable[Definition]) -> Iterator[House]:
-    with (
-        tempfile.TemporaryDirectory() as directory,
-        closing(House(directory, definitions)) as it,
-    ):
+    # Removed at the very end: many a file system is slow for a while after a lot was deleted.
+    directory = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, directory)
+    with closing(House(directory, definitions)) as it:
         yield it
 
 

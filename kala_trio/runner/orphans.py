@@ -9,6 +9,7 @@ attempt's. All of this is Linux's ``/proc``; where there is none, nothing is fou
 import logging
 import os
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -26,6 +27,7 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
+_NOTE_WIDTH = 160
 
 
 class Group(Struct, frozen=True):
@@ -41,16 +43,22 @@ class Group(Struct, frozen=True):
         return cls(leader, _started(leader), _boot())
 
     @classmethod
-    def noted(cls, note: Path) -> Self | None:
+    def noted(cls, note: str) -> Self | None:
         """Return the group that a note tells of; None where none can be read, or half of one."""
         try:
-            return msgspec.json.decode(note.read_bytes(), type=cls)
+            return msgspec.json.decode(Path(note).read_bytes(), type=cls)
         except (OSError, msgspec.DecodeError):
             return None
 
-    def note(self, note: Path) -> None:
+    def note(self, note: str) -> None:
         """Write this down, for whoever comes after the death of this process."""
-        note.write_bytes(msgspec.json.encode(self))
+        # Of one width, so that it covers what a file that is used again held before.
+        text = msgspec.json.encode(self).ljust(_NOTE_WIDTH)
+        fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, text)
+        finally:
+            os.close(fd)
 
     async def ended(self) -> None:
         """Wait until no process of the group is left (rule C3)."""
@@ -177,6 +185,7 @@ def _stat(pid: int) -> list[str]:
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode().split()
 
 
+@cache
 def _boot() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 

@@ -11,7 +11,8 @@ returns is ever out of place, and no lock is needed.
 import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
+import select
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +39,7 @@ _CHUNK = 64 * 1024
 _BREATH = 0.001
 _PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
 _READS = 100
+_WRITING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RUN_ID = re.compile(rf"({_JOB_ID.pattern})\.([0-9]{{1,19}})")
 _FILE = re.compile(r"[0-9]{1,19}(\.fifo|\.group)?")
@@ -74,14 +76,14 @@ def output_path(root: Path, run_id: str) -> Path:
     return root / job_id / number
 
 
-def _fifo_of(path: Path) -> Path:
+def _fifo_of(path: Path) -> str:
     """Return where the pipe to the output at ``path`` is while its run is in progress."""
-    return path.with_name(f"{path.name}.fifo")
+    return f"{path}.fifo"
 
 
-def note_of(path: Path) -> Path:
+def note_of(path: Path) -> str:
     """Return where the process group is noted that writes to the output at ``path``."""
-    return path.with_name(f"{path.name}.group")
+    return f"{path}.group"
 
 
 def read_output(path: Path) -> Output:
@@ -137,7 +139,8 @@ def remove_outputs(root: Path, run_ids: Iterable[str]) -> None:
     for run_id in run_ids:
         path = output_path(root, run_id)
         for each in (path, _fifo_of(path), note_of(path)):
-            each.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                os.unlink(each)
 
 
 def directories(root: Path) -> list[str]:
@@ -165,6 +168,50 @@ def remove_directory(root: Path, job_id: str) -> None:
     """Remove the directory of a job that will have no run any more, unless something lies in it."""
     with suppress(OSError):
         (root / job_id).rmdir()
+
+
+class Spares:
+    """Small files that runs in progress need, and that the next ones use again.
+
+    A file system renames a file in a small part of the time that it takes to make and remove one.
+    """
+
+    def __init__(self, root: Path, kind: str) -> None:
+        """Keep those of one kind under ``root``."""
+        self._place = root / ".spare"
+        self._kind = kind
+        self._free: list[str] = []
+        self._lent: dict[str, str] = {}
+
+    def lend(self, path: str, make: Callable[[str], None]) -> None:
+        """Move one to ``path``, when ``make`` has seen to it that it is there.
+
+        Raises OSError. In any case it is to be taken back.
+        """
+        if not self._free:
+            self._free.append(f"{self._place}/{len(self._lent)}.{self._kind}")
+        spare = self._lent[path] = self._free.pop()
+        try:
+            make(spare)
+        except FileNotFoundError:
+            _make_directories(self._place)
+            make(spare)
+        try:
+            os.rename(spare, path)
+        except FileNotFoundError:
+            _make_directories(Path(path).parent)
+            os.rename(spare, path)
+
+    def take_back(self, path: str, complaint: Complaint) -> None:
+        """Take what was lent away from ``path``, if it is there and the disk lets it go."""
+        spare = self._lent.pop(path)
+        self._free.append(spare)
+        try:
+            os.rename(path, spare)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            complaint.tell(f"{path} cannot be removed: {error}")
 
 
 class Capture:
@@ -205,11 +252,15 @@ class Capture:
             self._fd = None
 
     def _open(self) -> int:
-        _make_directories(self._path.parent)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        begun, done = _counters(fd)
-        self._total = min(os.fstat(fd).st_size, _LIMIT) if done is None else done
-        self._begun = begun or 0
+        try:
+            fd = os.open(self._path, _WRITING, 0o600)
+        except FileNotFoundError:
+            _make_directories(self._path.parent)
+            fd = os.open(self._path, _WRITING, 0o600)
+        if size := os.fstat(fd).st_size:
+            begun, done = _counters(fd)
+            self._total = min(size, _LIMIT) if done is None else done
+            self._begun = begun or 0
         return fd
 
     def _append(self, fd: int, data: memoryview) -> None:
@@ -248,7 +299,7 @@ class Stream:
     name. What stands in the pipe when the last process ends while no daemon runs is lost.
     """
 
-    def __init__(self, path: Path, fifo: Path | None, complaint: Complaint) -> None:
+    def __init__(self, path: Path, fifo: str | None, complaint: Complaint) -> None:
         """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
 
         Raises OSError where it can't be opened.
@@ -260,21 +311,31 @@ class Stream:
         self._complaint = complaint
 
     @classmethod
-    def make(cls, path: Path, complaint: Complaint) -> Self:
-        """Make a pipe beside ``path``, in place of one that an earlier attempt left.
+    @contextmanager
+    def made(cls, path: Path, spares: Spares, complaint: Complaint) -> Iterator[Self]:
+        """Lend one with a pipe beside ``path``, in place of one that an earlier attempt left.
 
         Where the disk has no room for one, the complaint says so and the output is thrown away.
         Raises OSError when the daemon has too many files open.
         """
         fifo = _fifo_of(path)
         try:
-            _make_fifo(fifo)
-            return cls(path, fifo, complaint)
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
-                raise
-            complaint.tell(f"output to {path} is not captured: {error}")
-            return cls(path, None, complaint)
+            try:
+                spares.lend(fifo, _make_fifo)
+                stream = cls(path, fifo, complaint)
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                    raise
+                complaint.tell(f"output to {path} is not captured: {error}")
+                stream = cls(path, None, complaint)
+            with stream:
+                try:
+                    yield stream
+                finally:
+                    if stream._is_held():
+                        stream.remove()
+        finally:
+            spares.take_back(fifo, complaint)
 
     @classmethod
     def attach(cls, path: Path, complaint: Complaint) -> Self:
@@ -311,6 +372,25 @@ class Stream:
         finally:
             os.close(fd)
 
+    async def pump_until(self, pidfd: int) -> None:
+        """Capture what arrives until a process has ended, which ``pidfd`` tells."""
+        if self._reader is None:
+            await trio.lowlevel.wait_readable(pidfd)
+            return
+        with select.epoll() as both:  # one wait for both, at a part of what a second task costs
+            both.register(pidfd, select.EPOLLIN)
+            both.register(self._reader, select.EPOLLIN)
+            while True:
+                await trio.lowlevel.wait_readable(both)
+                if pidfd in dict(both.poll(0)):
+                    return
+                with suppress(BlockingIOError):
+                    if not self._take(self._reader):
+                        both.unregister(self._reader)
+                with trio.move_on_after(_BREATH):
+                    await trio.lowlevel.wait_readable(pidfd)
+                    return
+
     async def pump(self) -> None:
         """Capture what arrives, until cancelled or until no process holds the pipe any more."""
         if self._reader is None:
@@ -343,16 +423,24 @@ class Stream:
         self._capture.write(chunk)
         return bool(chunk)
 
+    def _is_held(self) -> bool:
+        """Tell whether processes may hold the pipe still."""
+        with suppress(BlockingIOError):
+            return self._reader is None or bool(os.read(self._reader, _CHUNK))
+        return True
+
     def remove(self) -> None:
         """Take the pipe's name away; processes that hold the pipe keep it."""
         if self._fifo is not None:
             remove(self._fifo, self._complaint)
 
 
-def remove(path: Path, complaint: Complaint) -> None:
+def remove(path: str, complaint: Complaint) -> None:
     """Remove a file that is of no use any more, if it is there and the disk lets it go."""
     try:
-        path.unlink(missing_ok=True)
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
     except OSError as error:
         complaint.tell(f"{path} cannot be removed: {error}")
 
@@ -375,12 +463,6 @@ def _make_directories(of_job: Path) -> None:
         directory.mkdir(mode=0o700, exist_ok=True)
 
 
-def _make_fifo(fifo: Path) -> None:
-    try:
-        os.mkfifo(fifo, 0o600)
-    except FileNotFoundError:
-        _make_directories(fifo.parent)
-        os.mkfifo(fifo, 0o600)
-    except FileExistsError:
-        fifo.unlink()
-        os.mkfifo(fifo, 0o600)
+def _make_fifo(path: str) -> None:
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)

@@ -12,6 +12,7 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +25,7 @@ from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Stream, discard, note_of, output_path, remove
+from kala_trio.runner.output import Spares, Stream, discard, note_of, output_path, remove
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ VARIABLES = (
 _IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 _REAP_TIMEOUT = 5.0  # SIGKILL acts at once, save on a process that hangs in the kernel
 _QUOTED = 120
+_COMMANDS = 1024  # of so many it is remembered how they are split
 _EXEC_PROBLEMS = {
     errno.ENOENT: "does not exist; give the full path of a program, for example /bin/sh",
     errno.EACCES: "may not be executed by this user; chmod +x lets a file be executed",
@@ -72,6 +74,8 @@ class LocalRunner:
         self._watches: set[trio.CancelScope] = set()
         self._orphans = Orphans()
         self._environment = dict(os.environb)
+        self._pipes = Spares(output, "fifo")
+        self._notes = Spares(output, "group")
 
     async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
         """Run the command to its end, and tell how it ended (rule A1); instants in UTC.
@@ -116,36 +120,43 @@ class LocalRunner:
 
     async def _run(self, act: StartAttempt) -> Result:
         path = output_path(self._output, act.run.id)
+        if act.number == 1:
+            # A run of this id may have been before, if a backup was restored since.
+            with suppress(OSError):
+                os.unlink(path)
         with ExitStack() as cleanup:
-            if act.number == 1:
-                # A run of this id may have been before, if a backup was restored since.
-                with suppress(OSError):
-                    path.unlink()
             try:
-                words = shlex.split(act.definition.command)
-                stream = cleanup.enter_context(Stream.make(path, self._complaint))
-                cleanup.callback(stream.remove)
+                words = _words(act.definition.command)
+                stream = cleanup.enter_context(Stream.made(path, self._pipes, self._complaint))
                 with stream.writer() as writer:
                     child = _Child(words, self._environment | _variables(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            cleanup.callback(remove, note_of(path), self._complaint)
-            child.note(note_of(path), self._complaint)
+            self._note(child, note_of(path))
+            cleanup.callback(self._notes.take_back, note_of(path), self._complaint)
             result = await self._watch(child, stream)
             if rest := stream.drain():
                 self._leftovers.start_soon(discard, rest)
             return result
 
+    def _note(self, child: "_Child", note: str) -> None:
+        """Note the group, by which it is found again if this daemon dies."""
+        try:
+            self._notes.lend(note, Group.of(child.pid).note)
+        except OSError as error:  # a full disk, say
+            self._complaint.tell(f"{note} cannot be written: {error}")
+
     async def _watch(self, child: "_Child", stream: Stream) -> Result:
-        async with child, trio.open_nursery() as nursery:
-            nursery.start_soon(stream.pump)
+        async with child:
             with self._until_stop():
-                await child.ended()
+                await stream.pump_until(child.pidfd)
             result = child.poll()
             if result is None:
-                await child.terminate(self._term_timeout)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(stream.pump)
+                    await child.terminate(self._term_timeout)
+                    nursery.cancel_scope.cancel()
                 result = Stopped()
-            nursery.cancel_scope.cancel()
         return result
 
     @contextmanager
@@ -169,7 +180,7 @@ class _Child:
         if not words:
             raise ValueError("the command is empty; for example: sh /usr/local/bin/backup.sh")
         # At half of what subprocess costs. It leaves open what is inheritable: nothing of ours is.
-        self._pid = os.posix_spawnp(
+        self.pid = os.posix_spawnp(
             words[0],
             words,
             environment,
@@ -183,10 +194,10 @@ class _Child:
         )
         self._is_reaped = False
         try:
-            self._pidfd = os.pidfd_open(self._pid)
+            self.pidfd = os.pidfd_open(self.pid)
         except OSError:
             self._signal(signal.SIGKILL)
-            os.waitpid(self._pid, 0)
+            os.waitpid(self.pid, 0)
             raise
 
     async def __aenter__(self) -> Self:
@@ -206,20 +217,13 @@ class _Child:
                 with trio.move_on_after(_REAP_TIMEOUT, shield=True):
                     await self.ended()
                 if self.poll() is None:
-                    log.error("process %d does not end on SIGKILL; left alone", self._pid)
+                    log.error("process %d does not end on SIGKILL; left alone", self.pid)
         finally:
-            os.close(self._pidfd)
-
-    def note(self, note: Path, complaint: Complaint) -> None:
-        """Note the group, by which it is found again if this daemon dies."""
-        try:
-            Group.of(self._pid).note(note)
-        except OSError as error:  # a full disk, say
-            complaint.tell(f"{note} cannot be written: {error}")
+            os.close(self.pidfd)
 
     async def ended(self) -> None:
         """Wait until the process has ended, without reaping it."""
-        await trio.lowlevel.wait_readable(self._pidfd)
+        await trio.lowlevel.wait_readable(self.pidfd)
 
     async def terminate(self, grace: float) -> None:
         """Ask the group to end, and wait up to ``grace`` seconds until none of it is left."""
@@ -227,15 +231,15 @@ class _Child:
         with trio.move_on_after(grace):
             await self.ended()
             try:
-                await group_ended(self._pid)
+                await group_ended(self.pid)
             except (OSError, Unavailable) as error:
                 # Too many open files, say: those that are left get all of it.
-                log.warning("cannot look for process group %d: %s", self._pid, error)
+                log.warning("cannot look for process group %d: %s", self.pid, error)
                 await trio.sleep_forever()
 
     def poll(self) -> Result | None:
         """Reap the process and return how it ended; None while it runs."""
-        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
         if not pid:
             return None
         self._is_reaped = True
@@ -244,11 +248,16 @@ class _Child:
 
     def _signal(self, number: signal.Signals) -> None:
         try:
-            os.killpg(self._pid, number)
+            os.killpg(self.pid, number)
         except ProcessLookupError:
             pass
         except PermissionError as error:  # every one of the group runs as somebody else by now
-            log.error("process group %d cannot be stopped: %s", self._pid, error)
+            log.error("process group %d cannot be stopped: %s", self.pid, error)
+
+
+@lru_cache(_COMMANDS)
+def _words(command: str) -> list[str]:
+    return shlex.split(command)
 
 
 def _signal_name(number: int) -> str:
