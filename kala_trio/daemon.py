@@ -41,7 +41,7 @@ _BACKLOG = 4096
 _STANDARD_ERROR = 2
 # The web process of a daemon that was killed gives its address back within this time, in seconds.
 _ADDRESS_PATIENCE = 3.0
-# How many descriptors are wanted: an attempt in progress takes three.
+# How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
 # A web process that ended within this many seconds of its start did no good.
 _WEB_SETTLED = 10.0

@@ -209,7 +209,7 @@ async def test_a_note_of_a_group_whose_number_means_another_now_holds_nothing_up
     """C3: after a reboot, or when the number came round."""
     (tmp_path / "job").mkdir()
     with other_group() as it:
-        for other in (replace(it, boot="another"), replace(it, leader_started="1")):
+        for other in (replace(it, boot="another"), replace(it, known=1)):
             other.note(f"{tmp_path}/job/1.group")
             with trio.fail_after(PATIENCE):
                 assert (await await_orphan(tmp_path)).result == Lost()

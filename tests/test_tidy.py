@@ -21,7 +21,7 @@ FLOORS = [
     "core.scheduler",
     "clock complaint threads store.schema store.rows store.trouble store.journal store.reader "
     "store.backup "
-    "runner.orphans runner.output runner.process wire",
+    "runner.orphans runner.output runner.stream runner.process wire",
     "supervisor door pruning",
     "settings web.api web.guard web.worker daemon cli __main__",
 ]

@@ -8,6 +8,7 @@ attempt's. All of this is Linux's ``/proc``; where there is none, nothing is fou
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -28,19 +29,24 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
 _NOTE_WIDTH = 160
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Group(Struct, frozen=True):
-    """A process group, told apart from every other one: by its leader's start, and the boot."""
+    """A process group, told apart from every later one of its number.
+
+    ``known`` is when it was there, in ticks since the boot, which ``boot`` names: a leader that
+    started later leads another group.
+    """
 
     id: int
-    leader_started: str
+    known: int
     boot: str
 
     @classmethod
     def of(cls, leader: int) -> Self:
         """Return the group that a process leads, which is alive or a zombie."""
-        return cls(leader, _started(leader), _boot())
+        return cls(leader, int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS), _boot())
 
     @classmethod
     def noted(cls, note: str) -> Self | None:
@@ -62,9 +68,9 @@ class Group(Struct, frozen=True):
 
     async def ended(self) -> None:
         """Wait until no process of the group is left (rule C3)."""
-        # While one is left, the number means no other group; a leader of another start proves that
-        # none is.
-        while self.boot == _boot() and _started(self.id) in ("", self.leader_started):
+        # While one is left, the number means no other group; a leader that started later proves
+        # that none is.
+        while self.boot == _boot() and _started(self.id) <= self.known:
             try:
                 await group_ended(self.id)
             except (OSError, Unavailable) as error:
@@ -175,9 +181,9 @@ def _is_member(pid: int, group: int) -> bool:
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
-def _started(pid: int) -> str:
-    """Return when a process started, in ticks since the boot; empty where it is gone."""
-    return "".join(_stat(pid)[19:20])
+def _started(pid: int) -> int:
+    """Return when a process started, in ticks since the boot; 0 where it is gone."""
+    return int("".join(_stat(pid)[19:20]) or 0)
 
 
 def _stat(pid: int) -> list[str]:

@@ -25,7 +25,8 @@ from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import Spares, Stream, discard, note_of, output_path, remove
+from kala_trio.runner.output import note_of, output_path
+from kala_trio.runner.stream import Spares, Stream, discard, remove
 
 log = logging.getLogger(__name__)
 
