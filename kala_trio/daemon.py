@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -38,9 +38,10 @@ log = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _BACKLOG = 4096
+_STANDARD_ERROR = 2
 # The web process of a daemon that was killed gives its address back within this time, in seconds.
 _ADDRESS_PATIENCE = 3.0
-# How many descriptors are wanted: an attempt in progress takes three.
+# How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
 # A web process that ended within this many seconds of its start did no good.
 _WEB_SETTLED = 10.0
@@ -81,11 +82,15 @@ def _forget_the_parent() -> None:
     """Drop what a daemon that runs as a job, or under a careless parent, inherited.
 
     A run's variables would make the daemon itself an orphan of that run, and where SIGCHLD is
-    ignored the system throws exit codes away.
+    ignored the system throws exit codes away. Descriptors that it left open would be open in jobs,
+    which may outlive both.
     """
     for name in VARIABLES:
         os.environ.pop(name, None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):  # the one that this list was read from is closed by now
+            os.set_inheritable(fd, fd <= _STANDARD_ERROR)
 
 
 def _raise_descriptor_limit() -> None:

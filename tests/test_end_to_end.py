@@ -491,6 +491,14 @@ def test_what_the_daemon_inherited_does_not_change_what_jobs_are(tmp_path: Path)
         assert b"KALA_TRIO_RUN_ID" not in web
 
 
+def test_a_job_holds_nothing_open_that_the_daemon_inherited(tmp_path: Path) -> None:
+    """A lock of the daemon's parent, say, which a job that outlives both would keep."""
+    careless = ("sh", "-c", 'exec 9< /dev/null; exec "$@"', "sh")
+    with running(tmp_path / "kala.db", wrapper=careless) as daemon:
+        job = daemon.create(command="sh -c 'test ! -e /proc/$$/fd/9'")
+        eventually(lambda: daemon.outcomes(job) == ["succeeded"])
+
+
 def test_a_daemon_that_was_told_to_ignore_all_signals_still_heeds_sigterm(tmp_path: Path) -> None:
     deaf = ("env", "--ignore-signal=TERM,INT,HUP")
     with running(tmp_path / "kala.db", wrapper=deaf) as daemon:

@@ -172,7 +172,7 @@ async def start(root: str, command: str) -> None:
     async with trio.open_nursery() as nursery:
         runner = LocalRunner(Path(root), WallClock(), nursery)
         nursery.start_soon(runner.run_attempt, act(command))
-        while (group := Group.noted(Path(root, "job", "1.group"))) is None:
+        while (group := Group.noted(f"{root}/job/1.group")) is None:
             await trio.lowlevel.checkpoint()
         print(group.id, flush=True)
         await trio.sleep_forever()
@@ -209,8 +209,8 @@ async def test_a_note_of_a_group_whose_number_means_another_now_holds_nothing_up
     """C3: after a reboot, or when the number came round."""
     (tmp_path / "job").mkdir()
     with other_group() as it:
-        for other in (replace(it, boot="another"), replace(it, leader_started="1")):
-            other.note(tmp_path / "job" / "1.group")
+        for other in (replace(it, boot="another"), replace(it, known=1)):
+            other.note(f"{tmp_path}/job/1.group")
             with trio.fail_after(PATIENCE):
                 assert (await await_orphan(tmp_path)).result == Lost()
 

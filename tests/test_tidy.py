@@ -22,11 +22,12 @@ FLOORS = [
     "core.scheduler",
     "clock complaint threads store.schema store.rows store.trouble store.journal store.reader "
     "store.backup "
-    "runner.orphans runner.output runner.process bodies wire",
+    "runner.orphans runner.output runner.stream runner.process bodies wire",
     "supervisor door pruning",
     "settings web.api web.guard web.worker daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
-    "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads bench.size "
+    "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
+    "bench.size "
     "bench.isolation bench.scale bench.suite",
     "cli __main__",
 ]

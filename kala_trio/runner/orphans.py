@@ -8,7 +8,9 @@ attempt's. All of this is Linux's ``/proc``; where there is none, nothing is fou
 
 import logging
 import os
+import time
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -26,37 +28,49 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
+_NOTE_WIDTH = 160
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Group(Struct, frozen=True):
-    """A process group, told apart from every other one: by its leader's start, and the boot."""
+    """A process group, told apart from every later one of its number.
+
+    ``known`` is when it was there, in ticks since the boot, which ``boot`` names: a leader that
+    started later leads another group.
+    """
 
     id: int
-    leader_started: str
+    known: int
     boot: str
 
     @classmethod
     def of(cls, leader: int) -> Self:
         """Return the group that a process leads, which is alive or a zombie."""
-        return cls(leader, _started(leader), _boot())
+        return cls(leader, int(time.clock_gettime(time.CLOCK_BOOTTIME) * _TICKS), _boot())
 
     @classmethod
-    def noted(cls, note: Path) -> Self | None:
+    def noted(cls, note: str) -> Self | None:
         """Return the group that a note tells of; None where none can be read, or half of one."""
         try:
-            return msgspec.json.decode(note.read_bytes(), type=cls)
+            return msgspec.json.decode(Path(note).read_bytes(), type=cls)
         except (OSError, msgspec.DecodeError):
             return None
 
-    def note(self, note: Path) -> None:
+    def note(self, note: str) -> None:
         """Write this down, for whoever comes after the death of this process."""
-        note.write_bytes(msgspec.json.encode(self))
+        # Of one width, so that it covers what a file that is used again held before.
+        text = msgspec.json.encode(self).ljust(_NOTE_WIDTH)
+        fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(fd, text)
+        finally:
+            os.close(fd)
 
     async def ended(self) -> None:
         """Wait until no process of the group is left (rule C3)."""
-        # While one is left, the number means no other group; a leader of another start proves that
-        # none is.
-        while self.boot == _boot() and _started(self.id) in ("", self.leader_started):
+        # While one is left, the number means no other group; a leader that started later proves
+        # that none is.
+        while self.boot == _boot() and _started(self.id) <= self.known:
             try:
                 await group_ended(self.id)
             except (OSError, Unavailable) as error:
@@ -167,9 +181,9 @@ def _is_member(pid: int, group: int) -> bool:
     return _stat(pid)[:1] not in ([], ["Z"], ["X"])
 
 
-def _started(pid: int) -> str:
-    """Return when a process started, in ticks since the boot; empty where it is gone."""
-    return "".join(_stat(pid)[19:20])
+def _started(pid: int) -> int:
+    """Return when a process started, in ticks since the boot; 0 where it is gone."""
+    return int("".join(_stat(pid)[19:20]) or 0)
 
 
 def _stat(pid: int) -> list[str]:
@@ -177,6 +191,7 @@ def _stat(pid: int) -> list[str]:
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode().split()
 
 
+@cache
 def _boot() -> str:
     return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 

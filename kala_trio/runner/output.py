@@ -8,16 +8,12 @@ and ``begun`` after; what was overwritten in between it counts as left out, so t
 returns is ever out of place, and no lock is needed.
 """
 
-import errno
 import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-import trio
 from msgspec import Struct
 
 from kala_trio.complaint import Complaint
@@ -33,11 +29,8 @@ _LIMIT = HEAD + TAIL
 _DONE = _LIMIT + 8
 _END = _DONE + 8
 _CHUNK = 64 * 1024
-# After each chunk its pipe is left alone for this long, in seconds: so a job that pours is held up
-# (at some 40 MB a second), and not the scheduler, which would otherwise share its turns with it.
-_BREATH = 0.001
-_PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
 _READS = 100
+_WRITING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
 _JOB_ID = re.compile(r"[0-9A-Za-z_-]{1,64}")
 _RUN_ID = re.compile(rf"({_JOB_ID.pattern})\.([0-9]{{1,19}})")
 _FILE = re.compile(r"[0-9]{1,19}(\.fifo|\.group)?")
@@ -71,17 +64,17 @@ def output_path(root: Path, run_id: str) -> Path:
             "for example 6ba7b810-9dad-11d1-80b4-00c04fd430c8.1"
         )
     job_id, number = match.groups()
-    return root / job_id / number
+    return root.joinpath(job_id, number)
 
 
-def _fifo_of(path: Path) -> Path:
+def fifo_of(path: Path) -> str:
     """Return where the pipe to the output at ``path`` is while its run is in progress."""
-    return path.with_name(f"{path.name}.fifo")
+    return f"{path}.fifo"
 
 
-def note_of(path: Path) -> Path:
+def note_of(path: Path) -> str:
     """Return where the process group is noted that writes to the output at ``path``."""
-    return path.with_name(f"{path.name}.group")
+    return f"{path}.group"
 
 
 def read_output(path: Path) -> Output:
@@ -136,8 +129,9 @@ def remove_outputs(root: Path, run_ids: Iterable[str]) -> None:
     """
     for run_id in run_ids:
         path = output_path(root, run_id)
-        for each in (path, _fifo_of(path), note_of(path)):
-            each.unlink(missing_ok=True)
+        for each in (path, fifo_of(path), note_of(path)):
+            with suppress(FileNotFoundError):
+                os.unlink(each)
 
 
 def directories(root: Path) -> list[str]:
@@ -205,11 +199,15 @@ class Capture:
             self._fd = None
 
     def _open(self) -> int:
-        _make_directories(self._path.parent)
-        fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        begun, done = _counters(fd)
-        self._total = min(os.fstat(fd).st_size, _LIMIT) if done is None else done
-        self._begun = begun or 0
+        try:
+            fd = os.open(self._path, _WRITING, 0o600)
+        except FileNotFoundError:
+            make_directories(self._path.parent)
+            fd = os.open(self._path, _WRITING, 0o600)
+        if size := os.fstat(fd).st_size:
+            begun, done = _counters(fd)
+            self._total = min(size, _LIMIT) if done is None else done
+            self._begun = begun or 0
         return fd
 
     def _append(self, fd: int, data: memoryview) -> None:
@@ -240,147 +238,11 @@ def _write_at(fd: int, data: bytes | memoryview, offset: int) -> None:
         data, offset = data[written:], offset + written
 
 
-class Stream:
-    """A named pipe from a run's processes to its captured output.
-
-    The processes hold both ends of it open, so that they outlive the daemon: while nobody reads,
-    the pipe fills (64 KiB) and then their writes wait until a daemon attaches to it again by
-    name. What stands in the pipe when the last process ends while no daemon runs is lost.
-    """
-
-    def __init__(self, path: Path, fifo: Path | None, complaint: Complaint) -> None:
-        """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
-
-        Raises OSError where it can't be opened.
-        """
-        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
-        self._reader = None if fifo is None else os.open(fifo, flags)
-        self._fifo = fifo
-        self._capture = Capture(path, complaint)
-        self._complaint = complaint
-
-    @classmethod
-    def make(cls, path: Path, complaint: Complaint) -> Self:
-        """Make a pipe beside ``path``, in place of one that an earlier attempt left.
-
-        Where the disk has no room for one, the complaint says so and the output is thrown away.
-        Raises OSError when the daemon has too many files open.
-        """
-        fifo = _fifo_of(path)
+def make_directories(of_job: Path) -> None:
+    """Make a directory of the outputs, and the one that holds all of them; raises OSError."""
+    with suppress(FileExistsError):
         try:
-            _make_fifo(fifo)
-            return cls(path, fifo, complaint)
-        except OSError as error:
-            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
-                raise
-            complaint.tell(f"output to {path} is not captured: {error}")
-            return cls(path, None, complaint)
-
-    @classmethod
-    def attach(cls, path: Path, complaint: Complaint) -> Self:
-        """Go on reading the pipe that a daemon that died has left beside ``path``, if any."""
-        try:
-            return cls(path, _fifo_of(path), complaint)
+            os.mkdir(of_job, 0o700)
         except FileNotFoundError:
-            pass
-        except OSError as error:
-            complaint.tell(f"output to {path} is no longer captured: {error}")
-        return cls(path, None, complaint)
-
-    def __enter__(self) -> Self:
-        """Leave with the ends closed, and the pipe where it is."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the reading end and the file."""
-        if self._reader is not None:
-            os.close(self._reader)
-        self._capture.close()
-
-    @contextmanager
-    def writer(self) -> Iterator[int]:
-        """Lend a file descriptor for a process to write to; raises OSError."""
-        fd = os.open(self._fifo or os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            yield fd
-        finally:
-            os.close(fd)
-
-    async def pump(self) -> None:
-        """Capture what arrives, until cancelled or until no process holds the pipe any more."""
-        if self._reader is None:
-            return
-        while True:
-            await trio.lowlevel.wait_readable(self._reader)
-            with suppress(BlockingIOError):
-                if not self._take(self._reader):
-                    return
-            await trio.sleep(_BREATH)
-
-    def drain(self) -> int | None:
-        """Capture what was written before now, without waiting for more.
-
-        If processes still hold the pipe, returns its reading end, which is the caller's from now
-        on: ``discard`` keeps those processes from being held up.
-        """
-        reader = self._reader
-        if reader is None:
-            return None
-        with suppress(BlockingIOError):
-            for _ in range(_PIPE_CHUNKS):
-                if not self._take(reader):
-                    return None
-        self._reader = None
-        return reader
-
-    def _take(self, reader: int) -> bool:
-        chunk = os.read(reader, _CHUNK)
-        self._capture.write(chunk)
-        return bool(chunk)
-
-    def remove(self) -> None:
-        """Take the pipe's name away; processes that hold the pipe keep it."""
-        if self._fifo is not None:
-            remove(self._fifo, self._complaint)
-
-
-def remove(path: Path, complaint: Complaint) -> None:
-    """Remove a file that is of no use any more, if it is there and the disk lets it go."""
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        complaint.tell(f"{path} cannot be removed: {error}")
-
-
-async def discard(reader: int) -> None:
-    """Read from a pipe, to no end, until no process holds it any more; then close it."""
-    try:
-        while True:
-            await trio.lowlevel.wait_readable(reader)
-            with suppress(BlockingIOError):
-                if not os.read(reader, _CHUNK):
-                    return
-            await trio.sleep(_BREATH)
-    finally:
-        os.close(reader)
-
-
-def _make_directories(of_job: Path) -> None:
-    for directory in (of_job.parent, of_job):
-        directory.mkdir(mode=0o700, exist_ok=True)
-
-
-def _make_fifo(fifo: Path) -> None:
-    try:
-        os.mkfifo(fifo, 0o600)
-    except FileNotFoundError:
-        _make_directories(fifo.parent)
-        os.mkfifo(fifo, 0o600)
-    except FileExistsError:
-        fifo.unlink()
-        os.mkfifo(fifo, 0o600)
+            of_job.parent.mkdir(mode=0o700, exist_ok=True)
+            os.mkdir(of_job, 0o700)

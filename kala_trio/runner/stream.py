@@ -1,0 +1,238 @@
+"""The way from a run's processes to its captured output: a named pipe, which outlives a daemon."""
+
+import errno
+import os
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import trio
+
+from kala_trio.complaint import Complaint
+from kala_trio.runner.output import Capture, fifo_of, make_directories
+
+_CHUNK = 64 * 1024
+# After each chunk its pipe is left alone for this long, in seconds: so a job that pours is held up
+# (at some 40 MB a second), and not the scheduler, which would otherwise share its turns with it.
+_BREATH = 0.001
+_PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process made it larger
+
+
+class Spares:
+    """Small files that runs in progress need, and that the next ones use again.
+
+    A file system renames a file in a small part of the time that it takes to make and remove one.
+    As many stay as runs were in progress at once.
+    """
+
+    def __init__(self, root: Path, kind: str) -> None:
+        """Keep those of one kind under ``root``."""
+        self._place = root / ".spare"
+        self._kind = kind
+        self._free: list[str] = []
+        self._lent: dict[str, str] = {}
+
+    def lend(self, path: str, make: Callable[[str], None]) -> None:
+        """Move one to ``path``, when ``make`` has seen to it that it is there.
+
+        Raises OSError. In any case it is to be taken back.
+        """
+        if not self._free:
+            self._free.append(f"{self._place}/{len(self._lent)}.{self._kind}")
+        spare = self._lent[path] = self._free.pop()
+        try:
+            make(spare)
+        except FileNotFoundError:
+            make_directories(self._place)
+            make(spare)
+        try:
+            os.rename(spare, path)
+        except FileNotFoundError:
+            make_directories(Path(path).parent)
+            os.rename(spare, path)
+
+    def take_back(self, path: str, complaint: Complaint) -> None:
+        """Take what was lent away from ``path``, if it is there and the disk lets it go."""
+        spare = self._lent.pop(path)
+        self._free.append(spare)
+        try:
+            os.rename(path, spare)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            complaint.tell(f"{path} cannot be removed: {error}")
+
+
+class Stream:
+    """A named pipe from a run's processes to its captured output.
+
+    The processes hold both ends of it open, so that they outlive the daemon: while nobody reads,
+    the pipe fills (64 KiB) and then their writes wait until a daemon attaches to it again by
+    name. What stands in the pipe when the last process ends while no daemon runs is lost.
+    """
+
+    def __init__(self, path: Path, fifo: str | None, complaint: Complaint) -> None:
+        """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
+
+        Raises OSError where it can't be opened.
+        """
+        flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        self._reader = None if fifo is None else os.open(fifo, flags)
+        self._fifo = fifo
+        self._capture = Capture(path, complaint)
+        self._complaint = complaint
+
+    @classmethod
+    @contextmanager
+    def made(cls, path: Path, spares: Spares, complaint: Complaint) -> Iterator[Self]:
+        """Lend one with a pipe beside ``path``, in place of one that an earlier attempt left.
+
+        Where the disk has no room for one, the complaint says so and the output is thrown away.
+        Raises OSError when the daemon has too many files open.
+        """
+        fifo = fifo_of(path)
+        try:
+            try:
+                spares.lend(fifo, _make_fifo)
+                stream = cls(path, fifo, complaint)
+            except OSError as error:
+                if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                    raise
+                complaint.tell(f"output to {path} is not captured: {error}")
+                stream = cls(path, None, complaint)
+            with stream:
+                try:
+                    yield stream
+                finally:
+                    if stream._is_held():
+                        stream.remove()
+        finally:
+            spares.take_back(fifo, complaint)
+
+    @classmethod
+    def attach(cls, path: Path, complaint: Complaint) -> Self:
+        """Go on reading the pipe that a daemon that died has left beside ``path``, if any."""
+        try:
+            return cls(path, fifo_of(path), complaint)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            complaint.tell(f"output to {path} is no longer captured: {error}")
+        return cls(path, None, complaint)
+
+    def __enter__(self) -> Self:
+        """Leave with the ends closed, and the pipe where it is."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the reading end and the file."""
+        if self._reader is not None:
+            os.close(self._reader)
+        self._capture.close()
+
+    @contextmanager
+    def writer(self) -> Iterator[int]:
+        """Lend a file descriptor for a process to write to; raises OSError."""
+        fd = os.open(self._fifo or os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    async def pump_until(self, pidfd: int) -> None:
+        """Capture what arrives until a process has ended, which ``pidfd`` tells."""
+        if self._reader is None:
+            await trio.lowlevel.wait_readable(pidfd)
+            return
+        with select.epoll() as both:  # one wait for both, at a part of what a second task costs
+            both.register(pidfd, select.EPOLLIN)
+            both.register(self._reader, select.EPOLLIN)
+            while True:
+                await trio.lowlevel.wait_readable(both)
+                if pidfd in dict(both.poll(0)):
+                    return
+                with suppress(BlockingIOError):
+                    if not self._take(self._reader):
+                        both.unregister(self._reader)
+                with trio.move_on_after(_BREATH):
+                    await trio.lowlevel.wait_readable(pidfd)
+                    return
+
+    async def pump(self) -> None:
+        """Capture what arrives, until cancelled or until no process holds the pipe any more."""
+        if self._reader is None:
+            return
+        while True:
+            await trio.lowlevel.wait_readable(self._reader)
+            with suppress(BlockingIOError):
+                if not self._take(self._reader):
+                    return
+            await trio.sleep(_BREATH)
+
+    def drain(self) -> int | None:
+        """Capture what was written before now, without waiting for more.
+
+        If processes still hold the pipe, returns its reading end, which is the caller's from now
+        on: ``discard`` keeps those processes from being held up.
+        """
+        reader = self._reader
+        if reader is None:
+            return None
+        with suppress(BlockingIOError):
+            for _ in range(_PIPE_CHUNKS):
+                if not self._take(reader):
+                    return None
+        self._reader = None
+        return reader
+
+    def _take(self, reader: int) -> bool:
+        chunk = os.read(reader, _CHUNK)
+        self._capture.write(chunk)
+        return bool(chunk)
+
+    def _is_held(self) -> bool:
+        """Tell whether processes may hold the pipe still."""
+        with suppress(BlockingIOError):
+            return self._reader is None or bool(os.read(self._reader, _CHUNK))
+        return True
+
+    def remove(self) -> None:
+        """Take the pipe's name away; processes that hold the pipe keep it."""
+        if self._fifo is not None:
+            remove(self._fifo, self._complaint)
+
+
+def remove(path: str, complaint: Complaint) -> None:
+    """Remove a file that is of no use any more, if it is there and the disk lets it go."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        complaint.tell(f"{path} cannot be removed: {error}")
+
+
+async def discard(reader: int) -> None:
+    """Read from a pipe, to no end, until no process holds it any more; then close it."""
+    try:
+        while True:
+            await trio.lowlevel.wait_readable(reader)
+            with suppress(BlockingIOError):
+                if not os.read(reader, _CHUNK):
+                    return
+            await trio.sleep(_BREATH)
+    finally:
+        os.close(reader)
+
+
+def _make_fifo(path: str) -> None:
+    with suppress(FileExistsError):
+        os.mkfifo(path, 0o600)
