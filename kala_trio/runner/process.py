@@ -180,7 +180,7 @@ class _Child:
         """Start ``words`` without a shell; raises OSError or ValueError where that fails."""
         if not words:
             raise ValueError("the command is empty; for example: sh /usr/local/bin/backup.sh")
-        # At half of what subprocess costs. It leaves open what is inheritable: nothing of ours is.
+        # Cheaper than subprocess. It leaves open what is inheritable: nothing of ours is.
         self.pid = os.posix_spawnp(
             words[0],
             words,

@@ -24,7 +24,7 @@ _PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process mad
 class Spares:
     """Small files that runs in progress need, and that the next ones use again.
 
-    A file system renames a file in a small part of the time that it takes to make and remove one.
+    In a directory that few files are made in, ext4 takes some 100 µs to make one, and 7 to rename it.
     As many stay as runs were in progress at once.
     """
 
