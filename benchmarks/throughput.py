@@ -217,7 +217,7 @@ class House:
 
 @contextmanager
 def house(definitions: Iterable[Definition]) -> Iterator[House]:
-    # Removed at the very end: ext4 was seen to make files slowly for a while after many were deleted.
+    # Removed at the very end: ext4 was seen to make files slowly after many were deleted.
     directory = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, directory)
     with closing(House(directory, definitions)) as it:

@@ -24,7 +24,7 @@ _PIPE_CHUNKS = 16  # a pipe holds 1 MiB at most, unless a privileged process mad
 class Spares:
     """Small files that runs in progress need, and that the next ones use again.
 
-    In a directory that few files are made in, ext4 takes some 100 µs to make one, and 7 to rename it.
+    In a directory of its own ext4 takes some 100 µs to make a file, and 7 to rename one.
     As many stay as runs were in progress at once.
     """
 
