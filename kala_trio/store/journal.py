@@ -181,12 +181,10 @@ class Journal:
         """Write values by their types, and empty ``kept``."""
         for kind, values in kept.items():
             self._database.conn.executemany(_UPSERT[kind], map(rows.to_row, values))
-            if kind is Job:
-                ids = ((value.id,) for value in values if isinstance(value, Job))
-                self._database.conn.executemany("DELETE FROM edges WHERE child = ?", ids)
             for value in values:
                 match value:
                     case Job(id=job_id):
+                        self._execute("DELETE FROM edges WHERE child = ?", job_id)
                         for position, parent in enumerate(value.definition.parent_jobs):
                             self._execute(
                                 "INSERT INTO edges VALUES (?, ?, ?)", job_id, position, parent
