@@ -22,7 +22,7 @@ class Target(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Write it as a reader would."""
-        return f"{self.sign} {self.bound:g}{' ×' if self.of_limit else ''}"
+        return f"{self.sign} {self.bound:,g}{' ×' if self.of_limit else ''}"
 
 
 class Limit(Struct, frozen=True):
