@@ -1,7 +1,6 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,19 +57,21 @@ class Reader:
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
         with self._database() as database:
-            found = _rows(database, "SELECT * FROM jobs WHERE id = ?", job_id)
+            found = rows.select(database, "SELECT * FROM jobs WHERE id = ?", job_id)
             return next(iter(_views(database, found, job_id)), None)
 
     def jobs(self) -> list[JobView]:
         """Return all jobs, in the order of their creation."""
         with self._database() as database:
-            return _views(database, _rows(database, "SELECT * FROM jobs ORDER BY number"), None)
+            return _views(
+                database, rows.select(database, "SELECT * FROM jobs ORDER BY number"), None
+            )
 
     def ended_runs(self, job_id: str) -> list[Run]:
         """Return a job's runs that have ended, oldest first."""
         with self._database() as database:
             query = "SELECT * FROM runs WHERE job_id = ? AND outcome NOT NULL ORDER BY number"
-            return [rows.to_run(row) for row in _rows(database, query, job_id)]
+            return [rows.to_run(row) for row in rows.select(database, query, job_id)]
 
     def history(
         self, job_id: str, *, before: int, limit: int
@@ -83,28 +84,28 @@ class Reader:
             query = (
                 "SELECT * FROM runs WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
             )
-            runs = [rows.to_run(row) for row in _rows(database, query, job_id, before, limit)]
+            runs = [rows.to_run(row) for row in rows.select(database, query, job_id, before, limit)]
             first, last = (runs[-1].number, runs[0].number) if runs else (0, -1)
             query = (
                 "SELECT attempts.* FROM runs JOIN attempts ON run_id = id "
                 "WHERE job_id = ? AND runs.number BETWEEN ? AND ? ORDER BY attempts.number"
             )
             attempts: dict[str, list[Attempt]] = defaultdict(list)
-            for row in _rows(database, query, job_id, first, last):
+            for row in rows.select(database, query, job_id, first, last):
                 attempts[row["run_id"]].append(rows.to_attempt(row))
             return [(run, tuple(attempts[run.id])) for run in runs]
 
     def run(self, run_id: str) -> Run | None:
         """Return the run of that id, if there is one; a deleted job's too."""
         with self._database() as database:
-            found = _rows(database, "SELECT * FROM runs WHERE id = ?", run_id)
+            found = rows.select(database, "SELECT * FROM runs WHERE id = ?", run_id)
             return next(map(rows.to_run, found), None)
 
     def missed(self, job_id: str) -> list[Missed]:
         """Return a job's missed records, newest first; a deleted job's too."""
         with self._database() as database:
             query = "SELECT * FROM missed WHERE job_id = ? ORDER BY number DESC"
-            return [rows.to_missed(row) for row in _rows(database, query, job_id)]
+            return [rows.to_missed(row) for row in rows.select(database, query, job_id)]
 
     def totals(self) -> Totals:
         """Return the figures over all jobs."""
@@ -115,7 +116,7 @@ class Reader:
                 "min(CASE WHEN disabled THEN NULL ELSE next_at END) AS next_at, "
                 "max(last_attempted_run) AS latest FROM progress"
             )
-            (row,) = _rows(database, query)
+            (row,) = rows.select(database, query)
             disabled = row["disabled"] or 0
             return Totals(
                 row["jobs"] - disabled,
@@ -183,13 +184,6 @@ class Reader:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
-def _rows(database: Database, query: str, *parameters: str | int) -> sqlite3.Cursor:
-    """Return rows that know their columns' names, at a third of what a dict for each costs."""
-    cursor = database.conn.cursor()
-    cursor.row_factory = sqlite3.Row
-    return cursor.execute(query, parameters)
-
-
 def _bounds(before: datetime, keep: int, limit: int) -> dict[str, int]:
     return {"before": rows.from_instant(before), "latest": _STATS, "keep": keep, "limit": limit}
 
@@ -199,8 +193,8 @@ def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) ->
 
     def select(query: str, column: str, order: str) -> Iterable[rows.Row]:
         if job_id is None:
-            return _rows(database, f"{query} ORDER BY {order}")
-        return _rows(database, f"{query} WHERE {column} = ? ORDER BY {order}", job_id)
+            return rows.select(database, f"{query} ORDER BY {order}")
+        return rows.select(database, f"{query} WHERE {column} = ? ORDER BY {order}", job_id)
 
     parents: dict[str, list[str]] = defaultdict(list)
     for row in select("SELECT child, parent FROM edges", "child", "child, position"):
