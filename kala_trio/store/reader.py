@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from sqlite_utils import Database
@@ -133,29 +134,25 @@ class Reader:
         Those are a job's runs that have ended and are not its ``keep`` latest, and runs that ended
         ``before``, save the ten latest of a job that is there.
         """
-        with self._database() as database:
-            query = (
-                "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
-                "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
-                "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
-                "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
-                "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
-            )
-            found = database.execute(query, _bounds(before, keep, limit))
-            return list(dict.fromkeys(run_id for (run_id,) in found))
+        query = (
+            "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
+            "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
+            "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
+            "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
+            "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
+        )
+        return self._expired(query, before, keep, limit)
 
     def expired_missed(self, before: datetime, keep: int, limit: int) -> list[int]:
         """Return the rows of missed records to which the same applies, by their latest time."""
-        with self._database() as database:
-            query = (
-                "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
-                "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
-                "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
-                "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
-                "WHERE progress.misses > :keep LIMIT :limit"
-            )
-            found = database.execute(query, _bounds(before, keep, limit))
-            return list(dict.fromkeys(row_id for (row_id,) in found))
+        query = (
+            "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
+            "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
+            "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
+            "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
+            "WHERE progress.misses > :keep LIMIT :limit"
+        )
+        return self._expired(query, before, keep, limit)
 
     def unknown(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the ids that are no job's and of which no run is in the history."""
@@ -166,6 +163,13 @@ class Reader:
                 "AND NOT EXISTS (SELECT 1 FROM runs WHERE job_id = value)"
             )
             return [job_id for (job_id,) in database.execute(query, (json.dumps(job_ids),))]
+
+    def _expired(self, query: str, before: datetime, keep: int, limit: int) -> list[Any]:
+        """Return what a query finds beyond both bounds, each of it once."""
+        bounds = {"before": rows.from_instant(before), "keep": keep}
+        with self._database() as database:
+            found = database.execute(query, bounds | {"latest": _STATS, "limit": limit})
+            return list(dict.fromkeys(key for (key,) in found))
 
     def close(self) -> None:
         """Close the connections."""
@@ -182,10 +186,6 @@ class Reader:
             self._idle.append(database)
         except UNREADABLE as error:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
-
-
-def _bounds(before: datetime, keep: int, limit: int) -> dict[str, int]:
-    return {"before": rows.from_instant(before), "latest": _STATS, "keep": keep, "limit": limit}
 
 
 def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:
