@@ -116,14 +116,6 @@ class Orphans:
             return self._found.get(run_id, [])
 
 
-def processes_of(run_id: str) -> list[int]:
-    """Return the ids of this run's processes, other than this very process; zombies are not seen.
-
-    Looks at each process of the machine: some 10 µs each. Raises OSError if it can't look.
-    """
-    return _processes_by_run().get(run_id, [])
-
-
 async def group_ended(group: int) -> None:
     """Wait until no process of process group ``group`` is left; a zombie counts as gone.
 
