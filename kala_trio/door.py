@@ -13,6 +13,7 @@ import trio
 from msgspec import Struct
 
 from kala_trio.core.errors import (
+    STOPPING,
     Conflict,
     KalaTrioError,
     NotFound,
@@ -32,7 +33,6 @@ _READ = 64 * 1024
 _OUTSTANDING = 256
 # How long the last answers may take to get through the door, in seconds.
 _PARTING = 5.0
-_STOPPING = "kala-trio is stopping; send it again in a while"
 
 
 class Ask(Struct, frozen=True):
@@ -74,7 +74,7 @@ class Door:
             Unanswered: the scheduler went before it answered.
         """
         if not self._open:
-            raise Unavailable(_STOPPING)
+            raise Unavailable(STOPPING)
         number = next(self._numbers)
         waiting = self._waiting[number] = _Waiting()
         try:
@@ -99,7 +99,7 @@ class Door:
                     if waiting:  # whoever asked may have gone away
                         waiting.answer(_error_of(frame))
                 if isinstance(frame, Farewell):
-                    error = Unavailable(_STOPPING)
+                    error = Unavailable(STOPPING)
                 nursery.cancel_scope.cancel()
         finally:
             self._open = False

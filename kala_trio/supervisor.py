@@ -13,7 +13,7 @@ import trio
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
-from kala_trio.core.errors import KalaTrioError, Unavailable
+from kala_trio.core.errors import STOPPING, KalaTrioError, Unavailable
 from kala_trio.core.job import reason_of
 from kala_trio.core.messages import (
     Act,
@@ -40,7 +40,6 @@ _DECIDING = 0.005
 _SLICE = 1.0
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
-_STOPPING = "kala-trio is stopping; send it again in a while"
 
 
 class Runner(Protocol):
@@ -105,7 +104,7 @@ class Supervisor:
             Unavailable: the store failed or the daemon is stopping, and nothing has changed.
         """
         if self._is_over:
-            raise Unavailable(_STOPPING)
+            raise Unavailable(STOPPING)
         question = _Question(request)
         self._put(question)
         await question.answered.wait()
@@ -165,7 +164,7 @@ class Supervisor:
                 self._stopping = self._stopping or isinstance(message, Stop)
                 commands += self._decide(message)
             elif self._stopping:
-                message.answer(Unavailable(_STOPPING))
+                message.answer(Unavailable(STOPPING))
             else:
                 try:
                     commands += self._decide(message.request)

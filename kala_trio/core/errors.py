@@ -53,6 +53,10 @@ class Unavailable(KalaTrioError):
     """Nothing was changed and nothing is wrong with the request: send it again later."""
 
 
+STOPPING = "kala-trio is stopping; send it again in a while"
+"""What is told of a request that was not carried out because the daemon stops."""
+
+
 class Unanswered(KalaTrioError):
     """It was carried out or it was not, and nobody can tell: look before you send it again."""
 

@@ -21,6 +21,7 @@ from hypercorn.typing import (
 )
 
 from kala_trio import wire
+from kala_trio.core.errors import STOPPING
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
@@ -104,7 +105,7 @@ class Guard:
 
         await self._app(scope, receive_noting, send_whole)
         if not answered and trio.current_time() >= self._deadline:
-            await _refuse(503, "kala-trio is stopping; send it again in a while", send)
+            await _refuse(503, STOPPING, send)
 
     async def _receive_in_time(self, receive: ASGIReceiveCallable) -> ASGIReceiveEvent:
         """Receive a part of a body; when it is too late for that, the client counts as gone."""
