@@ -38,6 +38,8 @@ _BATCH = 64
 _DECIDING = 0.005
 # No sleep is longer, so that a step of the wall clock is noticed soon.
 _SLICE = 1.0
+# Trio's timers are late by up to so much, which is what is left to the clock's own sleep.
+_ROUGHLY = 0.001
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
 
@@ -143,8 +145,12 @@ class Supervisor:
             now = self._clock.now()
             if self._scheduler.is_due(now):
                 return
+            seconds = _seconds_until(self._scheduler.next_wake(), now)
+            if seconds <= _ROUGHLY:
+                await self._clock.sleep(seconds)
+                continue
             self._arrived = trio.Event()
-            with trio.move_on_after(_seconds_until(self._scheduler.next_wake(), now)):
+            with trio.move_on_after(seconds - _ROUGHLY):
                 await self._arrived.wait()
 
     async def _settle(self) -> None:

@@ -69,6 +69,10 @@ class ShownClock:
         true = self._true.now()
         return true + self._step + (true - self._since) * self._drift // _SECOND
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for a time that neither steps nor drift change."""
+        await self._true.sleep(seconds)
+
     def set(self, seconds: int, drift: int = 0) -> None:
         """Set it by ``seconds``; from now on it gains ``drift`` microseconds a second."""
         shown, self._since = self.now(), self._true.now()

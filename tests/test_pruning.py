@@ -51,6 +51,10 @@ class Calendar:
         self.looks += 1
         return NOW
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep in trio's time."""
+        await trio.sleep(seconds)
+
 
 def job(job_id: str, *, runs: int = 0, misses: int = 0) -> list[Record]:
     """Return the records of a job that has run and missed so often."""

@@ -373,6 +373,10 @@ class SteppedClock:
         """Return the time that is shown."""
         return self._clock.now() + self.step
 
+    async def sleep(self, seconds: float) -> None:
+        """Sleep for a time that no step changes."""
+        await self._clock.sleep(seconds)
+
 
 async def test_a_wall_clock_set_forward_is_noticed_within_a_second(
     autojump_clock: MockClock, world: World
