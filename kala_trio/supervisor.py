@@ -38,8 +38,10 @@ _BATCH = 64
 _DECIDING = 0.005
 # No sleep is longer, so that a step of the wall clock is noticed soon.
 _SLICE = 1.0
-# Trio's timers are late by up to so much, which is what is left to the clock's own sleep.
-_ROUGHLY = 0.001
+# Trio's timers are late by this part of the sleep (the system's slack), and by up to so many seconds
+# (trio's rounding); so much is left to the clock's own sleep, during which no message is looked at.
+_SLACK = 0.001
+_ROUNDING = 0.001
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
 
@@ -146,11 +148,12 @@ class Supervisor:
             if self._scheduler.is_due(now):
                 return
             seconds = _seconds_until(self._scheduler.next_wake(), now)
-            if seconds <= _ROUGHLY:
+            roughly = seconds * (1 - _SLACK) - _ROUNDING
+            if roughly <= 0:
                 await self._clock.sleep(seconds)
                 continue
             self._arrived = trio.Event()
-            with trio.move_on_after(seconds - _ROUGHLY):
+            with trio.move_on_after(roughly):
                 await self._arrived.wait()
 
     async def _settle(self) -> None:
