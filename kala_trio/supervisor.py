@@ -38,8 +38,8 @@ _BATCH = 64
 _DECIDING = 0.005
 # No sleep is longer, so that a step of the wall clock is noticed soon.
 _SLICE = 1.0
-# Trio's timers are late by this part of the sleep (the system's slack), and by up to so many seconds
-# (trio's rounding); so much is left to the clock's own sleep, during which no message is looked at.
+# Trio's timers are late by this part of a sleep (the system's slack) and by up to so many seconds
+# (trio rounds): that much is left to the clock's own sleep, in which no message is looked at.
 _SLACK = 0.001
 _ROUNDING = 0.001
 # A store that failed, a full disk say, is tried again this often.
