@@ -15,6 +15,7 @@ import trio
 from msgspec import Struct
 
 from kala_trio.clock import Clock
+from kala_trio.complaint import Complaint
 from kala_trio.core.errors import Unavailable
 from kala_trio.runner.output import directories, outputs_in, remove_directory, remove_outputs
 from kala_trio.store.journal import Journal
@@ -57,17 +58,14 @@ class Pruning:
 
     async def run(self) -> NoReturn:
         """Sweep now, and then again and again; one that fails is tried again soon."""
-        failed = False
+        complaint = Complaint(log, "the history is pruned again")
         while True:
             try:
                 await self.sweep()
+                complaint.end()
             except (Unavailable, OSError) as error:
-                if not failed:
-                    log.warning("the history cannot be pruned, which is tried again: %s", error)
-                failed = True
-            else:
-                failed = False
-            await trio.sleep(_RETRY if failed else _INTERVAL)
+                complaint.tell(f"the history cannot be pruned, which is tried again: {error}")
+            await trio.sleep(_RETRY if complaint.lasts else _INTERVAL)
 
     async def sweep(self) -> None:
         """Remove all that is too much by now.
