@@ -14,7 +14,7 @@ import trio
 from sqlite_utils import Database
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Job, Queue
+from kala_trio.core.job import Attempt, Job, Progress, Queue, Run
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.schema import WRITE_NOTHING, open_database, prepare
@@ -240,32 +240,26 @@ def _hold(path: Path) -> int:
 def _load(database: Database) -> Snapshot:
     parents = _grouped(database, "SELECT child, parent FROM edges ORDER BY child, position")
     children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
-    jobs = tuple(
-        rows.to_job(row, tuple(parents[row["id"]]))
-        for row in rows.select(database, "SELECT * FROM jobs ORDER BY number")
-    )
-    standings = "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
+    found = rows.select(database, Job, "FROM jobs ORDER BY number")
+    jobs = tuple(rows.to_job(row, tuple(parents.get(row[0], ()))) for row in found)
     ids = {job.id: job.id for job in jobs}
-    progress = tuple(
-        rows.to_progress(row, ids[row["job_id"]]) for row in rows.select(database, standings)
+    found = rows.select(
+        database, Progress, "FROM jobs JOIN progress ON job_id = id ORDER BY number"
     )
+    progress = tuple(rows.to_progress(row, ids[row[0]]) for row in found)
     # The indices are named, since the planner would rather read all of the history in order.
-    runs = (
-        "SELECT * FROM runs INDEXED BY runs_in_progress "
-        "WHERE outcome IS NULL ORDER BY started_at, id"
-    )
+    runs = "FROM runs INDEXED BY runs_in_progress WHERE outcome IS NULL ORDER BY started_at, id"
     attempts = (
-        "SELECT * FROM attempts INDEXED BY attempts_in_progress "
-        "WHERE result IS NULL ORDER BY run_id, number"
+        "FROM attempts INDEXED BY attempts_in_progress WHERE result IS NULL ORDER BY run_id, number"
     )
     return Snapshot(
         jobs=jobs,
         progress=progress,
-        runs=tuple(rows.to_run(row) for row in rows.select(database, runs)),
-        attempts=tuple(rows.to_attempt(row) for row in rows.select(database, attempts)),
+        runs=tuple(map(rows.to_run, rows.select(database, Run, runs))),
+        attempts=tuple(map(rows.to_attempt, rows.select(database, Attempt, attempts))),
         queues=tuple(
-            rows.to_queue(row, tuple(children[row["run_id"]]))
-            for row in rows.select(database, "SELECT * FROM queues ORDER BY rowid")
+            rows.to_queue(row, tuple(children[row[0]]))
+            for row in rows.select(database, Queue, "FROM queues ORDER BY rowid")
         ),
     )
 
