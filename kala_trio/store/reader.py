@@ -1,6 +1,7 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlite_utils import Database
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
-from kala_trio.store.schema import open_database
+from kala_trio.store.connection import atomic, open_database
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 _STATS = 10
@@ -53,7 +53,7 @@ class Reader:
     def __init__(self, path: Path) -> None:
         """Read the file at ``path``, which must be there by the first use."""
         self._path = path
-        self._idle: list[Database] = []
+        self._idle: list[sqlite3.Connection] = []
 
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
@@ -173,18 +173,20 @@ class Reader:
             self._idle.pop().close()
 
     @contextmanager
-    def _database(self) -> Iterator[Database]:
+    def _database(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection, with a transaction that reads one state."""
         try:
             database = self._idle.pop() if self._idle else open_database(self._path, read_only=True)
-            with database.atomic():
+            with atomic(database):
                 yield database
             self._idle.append(database)
         except UNREADABLE as error:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
-def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:
+def _views(
+    database: sqlite3.Connection, found: Iterable[rows.Row], job_id: str | None
+) -> list[JobView]:
     """Complete rows of ``jobs``: all of them, or that of ``job_id`` alone."""
     wanted = () if job_id is None else (job_id,)
 

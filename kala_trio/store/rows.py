@@ -1,12 +1,12 @@
 """Values to rows and back: the only place that knows how a value lies in its table."""
 
+import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, assert_never
 
 import msgspec
 from msgspec import Struct
-from sqlite_utils import Database
 
 from kala_trio.core.job import (
     Attempt,
@@ -84,7 +84,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def select(
-    database: Database, kind: type[Value], which: str, *parameters: str | int
+    database: sqlite3.Connection, kind: type[Value], which: str, *parameters: str | int
 ) -> Iterator[Row]:
     """Return rows of ``kind``, those that ``which`` tells, from its FROM on.
 
@@ -93,7 +93,7 @@ def select(
     """
     table = TABLES[kind]
     columns = ", ".join(f'"{table.name}"."{column}"' for column in table.columns)
-    return iter(database.execute(f"SELECT {columns} {which}", parameters))
+    return database.execute(f"SELECT {columns} {which}", parameters)
 
 
 def to_row(value: Value) -> tuple[str | int | None, ...]:
