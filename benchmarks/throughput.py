@@ -32,8 +32,8 @@ from kala_trio.core.messages import Act, Create, Keep, Record, Start
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.runner.output import output_root
 from kala_trio.runner.process import LocalRunner
+from kala_trio.store.connection import open_database
 from kala_trio.store.journal import Journal
-from kala_trio.store.schema import open_database
 from kala_trio.supervisor import Supervisor
 
 AT_A_TIME = 64
@@ -210,7 +210,7 @@ class House:
 
     def last_start(self) -> datetime:
         """Return when the last attempt started, as the history tells: just before its spawning."""
-        with closing(open_database(self._db, read_only=True).conn) as connection:
+        with closing(open_database(self._db, read_only=True)) as connection:
             [(latest,)] = connection.execute("SELECT max(started_at) FROM attempts")
         return EPOCH + timedelta(microseconds=latest)
 

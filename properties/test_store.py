@@ -60,10 +60,9 @@ def test_every_value_comes_back_from_its_row(
         columns = ", ".join(f'"{name}"' for name in rows.TABLES[type(value)].columns)
         database.execute(f"CREATE TABLE it ({columns})")
         database.execute(f"INSERT INTO it VALUES ({', '.join('?' * len(row))})", row)
-        database.row_factory = sqlite3.Row
         stored = database.execute("SELECT * FROM it").fetchone()
     back = {
-        Progress: lambda row: rows.to_progress(row, row["job_id"]),
+        Progress: lambda row: rows.to_progress(row, row[0]),
         Run: rows.to_run,
         Attempt: rows.to_attempt,
         Missed: rows.to_missed,

@@ -208,9 +208,9 @@ def steps_of_load(journal: Journal) -> int:
         steps += 1
         return 0
 
-    journal._database.conn.set_progress_handler(step, 100)
+    journal._database.set_progress_handler(step, 100)
     journal.load()
-    journal._database.conn.set_progress_handler(None, 0)
+    journal._database.set_progress_handler(None, 0)
     return steps
 
 

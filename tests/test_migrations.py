@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from kala_trio.core.job import Cause
+from kala_trio.store.connection import VERSION
 from kala_trio.store.journal import Journal
+from kala_trio.store.schema import MIGRATIONS
 from tests.daemon import eventually, running
 
 DUMPS = sorted(Path(__file__).with_name("databases").glob("schema-*.sql"))
@@ -34,6 +36,10 @@ def shape(path: Path) -> set[tuple[object, ...]]:
         for pragma in ("application_id", "user_version"):
             shape |= set(database.execute(f"PRAGMA {pragma}"))
         return shape
+
+
+def test_there_is_a_migration_for_each_version() -> None:
+    assert len(MIGRATIONS) == VERSION
 
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)

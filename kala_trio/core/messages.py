@@ -136,8 +136,12 @@ class Snapshot(Struct, frozen=True):
         for job in self.jobs:
             yield job.created_at
         for each in self.progress:
-            yield from filter(None, (each.last_attempted_run, each.last_success, each.last_error))
-            yield from (missed.last for missed in each.latest_missed)
+            if each.last_attempted_run:
+                yield from filter(
+                    None, (each.last_attempted_run, each.last_success, each.last_error)
+                )
+            for missed in each.latest_missed:
+                yield missed.last
             if each.pending:
                 yield each.pending.scheduled_at
         for run in self.runs:

@@ -42,7 +42,7 @@ class State:
         for job in snapshot.jobs:
             for parent in job.definition.parent_jobs:
                 self._children.setdefault(parent, {})[job.id] = job.number
-            for origin in _failure_job(job):
+            if origin := job.definition.on_failure_job:
                 self._heirs.setdefault(origin, {})[job.id] = job.number
         return self
 

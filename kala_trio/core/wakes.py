@@ -16,9 +16,12 @@ class Wakes:
     def __init__(self, state: State) -> None:
         """Begin with what ``state`` knows."""
         self._state = state
-        entries = ((due_at(each), each.job_id) for each in state.progress.values())
         jobs = state.jobs
-        self._heap = [(due, jobs[job_id].number, job_id) for due, job_id in entries if due]
+        self._heap = [
+            (due, jobs[each.job_id].number, each.job_id)
+            for each in state.progress.values()
+            if (due := due_at(each))
+        ]
         heapq.heapify(self._heap)
 
     def note(self, progress: Progress) -> None:

@@ -8,7 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 from kala_trio.core.errors import Refused, Unavailable
-from kala_trio.store.schema import APPLICATION_ID, open_database
+from kala_trio.store.connection import APPLICATION_ID, open_database
 
 # So many of SQLite's instructions are a step of some milliseconds, and a megabyte or two.
 _INSTRUCTIONS = 50_000
@@ -70,7 +70,7 @@ def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
             raise _not_ours("is no database of kala-trio", path)
         # One statement reads one state, whatever is committed meanwhile; Connection.backup would
         # begin again after each commit.
-        database.conn.set_progress_handler(step, _INSTRUCTIONS)
+        database.set_progress_handler(step, _INSTRUCTIONS)
         database.execute("VACUUM INTO ?", (os.fspath(unfinished),))
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import assert_never
 
 import trio
-from sqlite_utils import Database
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Job, Queue
+from kala_trio.core.job import Attempt, Job, Progress, Queue, Run
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
-from kala_trio.store.schema import WRITE_NOTHING, open_database, prepare
+from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
 from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
@@ -58,7 +57,7 @@ class Journal:
             CannotStart: the file cannot be read.
         """
         try:
-            with self._database.atomic():
+            with atomic(self._database):
                 return _load(self._database)
         except UNREADABLE as error:
             raise CannotStart(sentence(self._path, "cannot be read", error)) from error
@@ -138,8 +137,8 @@ class Journal:
     def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
         """Lend what executes statements, all of them in one transaction."""
         try:
-            with self._database.atomic():
-                yield self._database.conn.execute
+            with atomic(self._database):
+                yield self._database.execute
         except sqlite3.Error as error:
             if primary(error) == sqlite3.SQLITE_IOERR:
                 self._bury()
@@ -180,7 +179,7 @@ class Journal:
     def _keep(self, kept: dict[type[rows.Value], list[rows.Value]]) -> None:
         """Write values by their types, and empty ``kept``."""
         for kind, values in kept.items():
-            self._database.conn.executemany(_UPSERT[kind], map(rows.to_row, values))
+            self._database.executemany(_UPSERT[kind], map(rows.to_row, values))
             for value in values:
                 match value:
                     case Job(id=job_id):
@@ -201,7 +200,7 @@ class Journal:
         return self._execute(query, run_id).fetchone() is not None
 
     def _execute(self, statement: str, *parameters: str | int) -> sqlite3.Cursor:
-        return self._database.conn.execute(statement, parameters)
+        return self._database.execute(statement, parameters)
 
 
 def _upsert(table: rows.Table) -> str:
@@ -237,40 +236,34 @@ def _hold(path: Path) -> int:
     return descriptor
 
 
-def _load(database: Database) -> Snapshot:
+def _load(database: sqlite3.Connection) -> Snapshot:
     parents = _grouped(database, "SELECT child, parent FROM edges ORDER BY child, position")
     children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
-    jobs = tuple(
-        rows.to_job(row, tuple(parents[row["id"]]))
-        for row in rows.select(database, "SELECT * FROM jobs ORDER BY number")
-    )
-    standings = "SELECT progress.* FROM jobs JOIN progress ON job_id = id ORDER BY number"
+    found = rows.select(database, Job, "FROM jobs ORDER BY number")
+    jobs = tuple(rows.to_job(row, tuple(parents.get(row[0], ()))) for row in found)
     ids = {job.id: job.id for job in jobs}
-    progress = tuple(
-        rows.to_progress(row, ids[row["job_id"]]) for row in rows.select(database, standings)
+    found = rows.select(
+        database, Progress, "FROM jobs JOIN progress ON job_id = id ORDER BY number"
     )
+    progress = tuple(rows.to_progress(row, ids[row[0]]) for row in found)
     # The indices are named, since the planner would rather read all of the history in order.
-    runs = (
-        "SELECT * FROM runs INDEXED BY runs_in_progress "
-        "WHERE outcome IS NULL ORDER BY started_at, id"
-    )
+    runs = "FROM runs INDEXED BY runs_in_progress WHERE outcome IS NULL ORDER BY started_at, id"
     attempts = (
-        "SELECT * FROM attempts INDEXED BY attempts_in_progress "
-        "WHERE result IS NULL ORDER BY run_id, number"
+        "FROM attempts INDEXED BY attempts_in_progress WHERE result IS NULL ORDER BY run_id, number"
     )
     return Snapshot(
         jobs=jobs,
         progress=progress,
-        runs=tuple(rows.to_run(row) for row in rows.select(database, runs)),
-        attempts=tuple(rows.to_attempt(row) for row in rows.select(database, attempts)),
+        runs=tuple(map(rows.to_run, rows.select(database, Run, runs))),
+        attempts=tuple(map(rows.to_attempt, rows.select(database, Attempt, attempts))),
         queues=tuple(
-            rows.to_queue(row, tuple(children[row["run_id"]]))
-            for row in rows.select(database, "SELECT * FROM queues ORDER BY rowid")
+            rows.to_queue(row, tuple(children[row[0]]))
+            for row in rows.select(database, Queue, "FROM queues ORDER BY rowid")
         ),
     )
 
 
-def _grouped(database: Database, query: str) -> dict[str, list[str]]:
+def _grouped(database: sqlite3.Connection, query: str) -> dict[str, list[str]]:
     """Collect a query's second column by its first."""
     groups: dict[str, list[str]] = defaultdict(list)
     for key, value in database.execute(query):

@@ -1,6 +1,7 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
 import json
+import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from sqlite_utils import Database
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
-from kala_trio.store.schema import open_database
+from kala_trio.store.connection import atomic, open_database
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 _STATS = 10
@@ -53,26 +53,24 @@ class Reader:
     def __init__(self, path: Path) -> None:
         """Read the file at ``path``, which must be there by the first use."""
         self._path = path
-        self._idle: list[Database] = []
+        self._idle: list[sqlite3.Connection] = []
 
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
         with self._database() as database:
-            found = rows.select(database, "SELECT * FROM jobs WHERE id = ?", job_id)
+            found = rows.select(database, Job, "FROM jobs WHERE id = ?", job_id)
             return next(iter(_views(database, found, job_id)), None)
 
     def jobs(self) -> list[JobView]:
         """Return all jobs, in the order of their creation."""
         with self._database() as database:
-            return _views(
-                database, rows.select(database, "SELECT * FROM jobs ORDER BY number"), None
-            )
+            return _views(database, rows.select(database, Job, "FROM jobs ORDER BY number"), None)
 
     def ended_runs(self, job_id: str) -> list[Run]:
         """Return a job's runs that have ended, oldest first."""
         with self._database() as database:
-            query = "SELECT * FROM runs WHERE job_id = ? AND outcome NOT NULL ORDER BY number"
-            return [rows.to_run(row) for row in rows.select(database, query, job_id)]
+            which = "FROM runs WHERE job_id = ? AND outcome NOT NULL ORDER BY number"
+            return [rows.to_run(row) for row in rows.select(database, Run, which, job_id)]
 
     def history(
         self, job_id: str, *, before: int, limit: int
@@ -82,50 +80,48 @@ class Reader:
         Newest first; of deleted jobs too (rule M3).
         """
         with self._database() as database:
-            query = (
-                "SELECT * FROM runs WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
-            )
-            runs = [rows.to_run(row) for row in rows.select(database, query, job_id, before, limit)]
+            which = "FROM runs WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
+            found = rows.select(database, Run, which, job_id, before, limit)
+            runs = [rows.to_run(row) for row in found]
             first, last = (runs[-1].number, runs[0].number) if runs else (0, -1)
-            query = (
-                "SELECT attempts.* FROM runs JOIN attempts ON run_id = id "
+            which = (
+                "FROM runs JOIN attempts ON run_id = id "
                 "WHERE job_id = ? AND runs.number BETWEEN ? AND ? ORDER BY attempts.number"
             )
             attempts: dict[str, list[Attempt]] = defaultdict(list)
-            for row in rows.select(database, query, job_id, first, last):
-                attempts[row["run_id"]].append(rows.to_attempt(row))
+            for row in rows.select(database, Attempt, which, job_id, first, last):
+                attempt = rows.to_attempt(row)
+                attempts[attempt.run_id].append(attempt)
             return [(run, tuple(attempts[run.id])) for run in runs]
 
     def run(self, run_id: str) -> Run | None:
         """Return the run of that id, if there is one; a deleted job's too."""
         with self._database() as database:
-            found = rows.select(database, "SELECT * FROM runs WHERE id = ?", run_id)
+            found = rows.select(database, Run, "FROM runs WHERE id = ?", run_id)
             return next(map(rows.to_run, found), None)
 
     def missed(self, job_id: str) -> list[Missed]:
         """Return a job's missed records, newest first; a deleted job's too."""
         with self._database() as database:
-            query = "SELECT * FROM missed WHERE job_id = ? ORDER BY number DESC"
-            return [rows.to_missed(row) for row in rows.select(database, query, job_id)]
+            which = "FROM missed WHERE job_id = ? ORDER BY number DESC"
+            return [rows.to_missed(row) for row in rows.select(database, Missed, which, job_id)]
 
     def totals(self) -> Totals:
         """Return the figures over all jobs."""
         with self._database() as database:
             query = (
-                "SELECT count(*) AS jobs, sum(disabled) AS disabled, "
-                "sum(error_count) AS errors, sum(success_count) AS successes, "
-                "min(CASE WHEN disabled THEN NULL ELSE next_at END) AS next_at, "
-                "max(last_attempted_run) AS latest FROM progress"
+                "SELECT count(*), sum(disabled), sum(error_count), sum(success_count), "
+                "min(CASE WHEN disabled THEN NULL ELSE next_at END), "
+                "max(last_attempted_run) FROM progress"
             )
-            (row,) = rows.select(database, query)
-            disabled = row["disabled"] or 0
+            jobs, disabled, errors, successes, next_at, latest = database.execute(query).fetchone()
             return Totals(
-                row["jobs"] - disabled,
-                disabled,
-                row["errors"] or 0,
-                row["successes"] or 0,
-                rows.optional_instant(row["next_at"]),
-                rows.optional_instant(row["latest"]),
+                jobs - (disabled or 0),
+                disabled or 0,
+                errors or 0,
+                successes or 0,
+                rows.optional_instant(next_at),
+                rows.optional_instant(latest),
             )
 
     def expired_runs(self, before: datetime, keep: int, limit: int) -> list[str]:
@@ -177,47 +173,51 @@ class Reader:
             self._idle.pop().close()
 
     @contextmanager
-    def _database(self) -> Iterator[Database]:
+    def _database(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection, with a transaction that reads one state."""
         try:
             database = self._idle.pop() if self._idle else open_database(self._path, read_only=True)
-            with database.atomic():
+            with atomic(database):
                 yield database
             self._idle.append(database)
         except UNREADABLE as error:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
-def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:
+def _views(
+    database: sqlite3.Connection, found: Iterable[rows.Row], job_id: str | None
+) -> list[JobView]:
     """Complete rows of ``jobs``: all of them, or that of ``job_id`` alone."""
+    wanted = () if job_id is None else (job_id,)
 
-    def select(query: str, column: str, order: str) -> Iterable[rows.Row]:
-        if job_id is None:
-            return rows.select(database, f"{query} ORDER BY {order}")
-        return rows.select(database, f"{query} WHERE {column} = ? ORDER BY {order}", job_id)
+    def only(query: str, column: str, order: str) -> str:
+        return f"{query} {f'WHERE {column} = ? ' if wanted else ''}ORDER BY {order}"
 
     parents: dict[str, list[str]] = defaultdict(list)
-    for row in select("SELECT child, parent FROM edges", "child", "child, position"):
-        parents[row["child"]].append(row["parent"])
+    query = only("SELECT child, parent FROM edges", "child", "child, position")
+    for child, parent in database.execute(query, wanted):
+        parents[child].append(parent)
     dependents: dict[str, list[str]] = defaultdict(list)
-    query = "SELECT parent, child FROM edges JOIN jobs ON child = id"
-    for row in select(query, "parent", "number"):
-        dependents[row["parent"]].append(row["child"])
+    query = only("SELECT parent, child FROM edges JOIN jobs ON child = id", "parent", "number")
+    for parent, child in database.execute(query, wanted):
+        dependents[parent].append(child)
     stats: dict[str, list[Run]] = defaultdict(list)
     # One more than wanted, since the latest may be in progress.
-    query = (
-        "SELECT runs.* FROM progress JOIN runs ON runs.job_id = progress.job_id "
+    latest = (
+        "FROM progress JOIN runs ON runs.job_id = progress.job_id "
         "AND runs.number >= progress.runs - 10 AND runs.outcome NOT NULL"
     )
-    for row in select(query, "progress.job_id", "progress.job_id, runs.number"):
-        stats[row["job_id"]].append(rows.to_run(row))
-    progress = {row["job_id"]: row for row in select("SELECT * FROM progress", "job_id", "rowid")}
+    which = only(latest, "progress.job_id", "progress.job_id, runs.number")
+    for run in map(rows.to_run, rows.select(database, Run, which, *wanted)):
+        stats[run.job_id].append(run)
+    which = only("FROM progress", "job_id", "rowid")
+    progress = {row[0]: row for row in rows.select(database, Progress, which, *wanted)}
     return [
         JobView(
-            rows.to_job(row, tuple(parents.get(row["id"], ()))),
-            rows.to_progress(progress[row["id"]], row["id"]),
-            tuple(dependents.get(row["id"], ())),
-            tuple(stats.get(row["id"], ())[-_STATS:]),
+            rows.to_job(row, tuple(parents.get(row[0], ()))),
+            rows.to_progress(progress[row[0]], row[0]),
+            tuple(dependents.get(row[0], ())),
+            tuple(stats.get(row[0], ())[-_STATS:]),
         )
         for row in found
     ]

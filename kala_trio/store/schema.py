@@ -4,69 +4,13 @@ Instants are integers: microseconds since 1970 in UTC. What only the scheduler r
 a whole, is JSON.
 """
 
-import sqlite3
 from collections.abc import Callable, Set
-from pathlib import Path
 
 from sqlite_utils import Database
 from sqlite_utils.db import Table
 
-from kala_trio.core.errors import CannotStart
-
-APPLICATION_ID = 0x6B616C61  # "kala", which file(1) can show
-
 _INSTANT = int
 _FLAG = int
-
-
-def open_database(path: Path, *, read_only: bool = False) -> Database:
-    """Connect to the file at ``path``; one transaction at a time, from any thread.
-
-    Raises sqlite3.Error, at the first use too.
-    """
-    mode = "ro" if read_only else "rwc"
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        check_same_thread=False,
-        isolation_level=None,
-    )
-    return Database(connection, execute_plugins=False)
-
-
-def prepare(database: Database, path: Path) -> None:
-    """Make the tables in a new file, or bring an older one up to this version.
-
-    Raises:
-        CannotStart: the file is not ours, or a newer version's.
-        sqlite3.Error: the file cannot be read or written.
-    """
-    application, version = _pragma(database, "application_id"), _pragma(database, "user_version")
-    if application != APPLICATION_ID and (application or version or database.table_names()):
-        raise CannotStart(
-            f"database: {path} belongs to another program; give a path of its own, "
-            "for example --db ~/kala.db"
-        )
-    newest = len(_MIGRATIONS)
-    if version > newest:
-        raise CannotStart(
-            f"database: {path} was made by a newer kala-trio (its schema version is {version}, "
-            f"the newest known here is {newest}); run that version, or give another --db"
-        )
-    database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = FULL")
-    database.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-    # A file that needs no change is not written: a full disk need not keep it from being opened.
-    if version < newest:
-        with database.atomic():
-            for migrate in _MIGRATIONS[version:]:
-                migrate(database)
-            database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            database.execute(WRITE_NOTHING)
-
-
-def _pragma(database: Database, name: str) -> int:
-    return int(database.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 def _first_version(database: Database) -> None:
@@ -168,7 +112,5 @@ def _create(
     return database.create_table(name, columns, pk=key, not_null=not_null, strict=True)
 
 
-_MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version]
-
-WRITE_NOTHING = f"PRAGMA user_version = {len(_MIGRATIONS)}"
-"""A change to what is there already, which SQLite writes like any other."""
+MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version]
+"""What makes each version of the one before, the first of an empty file."""
