@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 from sqlite_utils import Database
@@ -54,6 +55,7 @@ class Reader:
         """Read the file at ``path``, which must be there by the first use."""
         self._path = path
         self._idle: list[Database] = []
+        self._totals = WeakKeyDictionary[Database, tuple[int, Totals]]()
 
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
@@ -109,24 +111,15 @@ class Reader:
             return [rows.to_missed(row) for row in rows.select(database, query, job_id)]
 
     def totals(self) -> Totals:
-        """Return the figures over all jobs."""
+        """Return the figures over all jobs, which are added up anew only after a change."""
         with self._database() as database:
-            query = (
-                "SELECT count(*) AS jobs, sum(disabled) AS disabled, "
-                "sum(error_count) AS errors, sum(success_count) AS successes, "
-                "min(CASE WHEN disabled THEN NULL ELSE next_at END) AS next_at, "
-                "max(last_attempted_run) AS latest FROM progress"
-            )
-            (row,) = rows.select(database, query)
-            disabled = row["disabled"] or 0
-            return Totals(
-                row["jobs"] - disabled,
-                disabled,
-                row["errors"] or 0,
-                row["successes"] or 0,
-                rows.optional_instant(row["next_at"]),
-                rows.optional_instant(row["latest"]),
-            )
+            # It tells of commits by others, and to each connection on its own.
+            ((version,),) = database.execute("PRAGMA data_version")
+            then, totals = self._totals.get(database, (None, None))
+            if totals is None or then != version:
+                totals = _add_up(database)
+                self._totals[database] = (version, totals)
+            return totals
 
     def expired_runs(self, before: datetime, keep: int, limit: int) -> list[str]:
         """Return the ids of ``limit`` runs that are to be pruned.
@@ -186,6 +179,25 @@ class Reader:
             self._idle.append(database)
         except UNREADABLE as error:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
+
+
+def _add_up(database: Database) -> Totals:
+    query = (
+        "SELECT count(*) AS jobs, sum(disabled) AS disabled, "
+        "sum(error_count) AS errors, sum(success_count) AS successes, "
+        "min(CASE WHEN disabled THEN NULL ELSE next_at END) AS next_at, "
+        "max(last_attempted_run) AS latest FROM progress"
+    )
+    (row,) = rows.select(database, query)
+    disabled = row["disabled"] or 0
+    return Totals(
+        row["jobs"] - disabled,
+        disabled,
+        row["errors"] or 0,
+        row["successes"] or 0,
+        rows.optional_instant(row["next_at"]),
+        rows.optional_instant(row["latest"]),
+    )
 
 
 def _views(database: Database, found: Iterable[rows.Row], job_id: str | None) -> list[JobView]:
