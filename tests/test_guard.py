@@ -115,3 +115,12 @@ def test_a_websocket_is_refused_without_a_word_in_the_log(tmp_path: Path) -> Non
 )
 def test_another_method_is_405_with_and_without_the_slash(daemon: Daemon, path: str) -> None:
     assert daemon.request("PATCH", path)[0] == 405
+
+
+def test_a_request_that_takes_no_body_does_not_wait_for_the_one_it_announced(
+    daemon: Daemon,
+) -> None:
+    with connect(daemon) as stream:
+        head = b"POST /api/v1/job/start/x/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+        stream.sendall(head)
+        assert stream.recv(65536).split()[1] == b"404"

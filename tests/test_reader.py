@@ -112,6 +112,12 @@ async def test_totals_are_over_all_jobs_but_only_enabled_ones_run_next(
     assert reader.totals() == Totals(2, 1, 5, 2, at(30), at(5))
 
 
+async def test_totals_are_those_of_the_latest_commit(journal: Journal, reader: Reader) -> None:
+    for number in range(3):
+        assert reader.totals().active == reader.totals().active == number
+        await journal.commit([Keep(Progress(f"job {number}", False))])
+
+
 def test_totals_of_no_jobs_are_zero(reader: Reader) -> None:
     assert reader.totals() == Totals(0, 0, 0, 0, None, None)
 

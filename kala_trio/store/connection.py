@@ -13,7 +13,11 @@ WRITE_NOTHING = f"PRAGMA user_version = {VERSION}"
 """A change to what is there already, which SQLite writes like any other."""
 
 
-def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+class Connection(sqlite3.Connection):
+    """A connection that may be referred to weakly, as the library's own may not."""
+
+
+def open_database(path: Path, *, read_only: bool = False) -> Connection:
     """Connect to the file at ``path``; one transaction at a time, from any thread.
 
     Raises sqlite3.Error, at the first use too.
@@ -24,6 +28,7 @@ def open_database(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         uri=True,
         check_same_thread=False,
         isolation_level=None,
+        factory=Connection,
     )
 
 

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from msgspec import Struct
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
-from kala_trio.store.connection import atomic, open_database
+from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 _STATS = 10
@@ -53,7 +54,8 @@ class Reader:
     def __init__(self, path: Path) -> None:
         """Read the file at ``path``, which must be there by the first use."""
         self._path = path
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[Connection] = []
+        self._totals = WeakKeyDictionary[Connection, tuple[int, Totals]]()
 
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
@@ -107,22 +109,15 @@ class Reader:
             return [rows.to_missed(row) for row in rows.select(database, Missed, which, job_id)]
 
     def totals(self) -> Totals:
-        """Return the figures over all jobs."""
+        """Return the figures over all jobs, which are added up anew only after a change."""
         with self._database() as database:
-            query = (
-                "SELECT count(*), sum(disabled), sum(error_count), sum(success_count), "
-                "min(CASE WHEN disabled THEN NULL ELSE next_at END), "
-                "max(last_attempted_run) FROM progress"
-            )
-            jobs, disabled, errors, successes, next_at, latest = database.execute(query).fetchone()
-            return Totals(
-                jobs - (disabled or 0),
-                disabled or 0,
-                errors or 0,
-                successes or 0,
-                rows.optional_instant(next_at),
-                rows.optional_instant(latest),
-            )
+            # It tells of commits by others, and to each connection on its own.
+            ((version,),) = database.execute("PRAGMA data_version")
+            then, totals = self._totals.get(database, (None, None))
+            if totals is None or then != version:
+                totals = _add_up(database)
+                self._totals[database] = (version, totals)
+            return totals
 
     def expired_runs(self, before: datetime, keep: int, limit: int) -> list[str]:
         """Return the ids of ``limit`` runs that are to be pruned.
@@ -173,7 +168,7 @@ class Reader:
             self._idle.pop().close()
 
     @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
+    def _database(self) -> Iterator[Connection]:
         """Lend a connection, with a transaction that reads one state."""
         try:
             database = self._idle.pop() if self._idle else open_database(self._path, read_only=True)
@@ -182,6 +177,23 @@ class Reader:
             self._idle.append(database)
         except UNREADABLE as error:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
+
+
+def _add_up(database: sqlite3.Connection) -> Totals:
+    query = (
+        "SELECT count(*), sum(disabled), sum(error_count), sum(success_count), "
+        "min(CASE WHEN disabled THEN NULL ELSE next_at END), "
+        "max(last_attempted_run) FROM progress"
+    )
+    jobs, disabled, errors, successes, next_at, latest = database.execute(query).fetchone()
+    return Totals(
+        jobs - (disabled or 0),
+        disabled or 0,
+        errors or 0,
+        successes or 0,
+        rows.optional_instant(next_at),
+        rows.optional_instant(latest),
+    )
 
 
 def _views(

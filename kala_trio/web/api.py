@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import trio
 from quart import Response, request
-from quart_trio import QuartTrio
 from quart_trio.wrappers import TrioRequest
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
@@ -37,6 +36,7 @@ from kala_trio.core.validation import check
 from kala_trio.runner.output import output_path, read_output
 from kala_trio.store.reader import Reader
 from kala_trio.threads import in_thread
+from kala_trio.web.application import Application
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +66,9 @@ def create_app(
     *,
     default_owner: str,
     output: Path,
-) -> QuartTrio:
+) -> Application:
     """Return the application; ``output`` is the directory of captured outputs."""
-    app = QuartTrio("kala_trio")
+    app = Application("kala_trio")
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Clients lose the body of a POST that is redirected, so nothing ever is.
@@ -105,7 +105,9 @@ def create_app(
 
     @app.get("/api/v1/job/<job_id>/")
     async def get_job(job_id: str) -> Response:
-        return await read(lambda: {"job": wire.encode_job(_found(reader.job(job_id), job_id))})
+        # A few pages, in memory most likely: a thread for them would cost several times as much.
+        job = _found(reader.job(job_id), job_id)
+        return _json(wire.encode({"job": wire.encode_job(job)}))
 
     @app.delete("/api/v1/job/all/")
     async def delete_all_jobs() -> Response:

@@ -91,19 +91,16 @@ class Guard:
                 received.set()
             return message
 
-        async def send_whole(message: ASGISendEvent) -> None:
+        async def send_noting(message: ASGISendEvent) -> None:
             nonlocal answered
             answered = True
-            # Quart's task is cancelled once the last part is on its way, which would keep Hypercorn
-            # from closing the connection, or from timing it out.
-            with trio.CancelScope(shield=True):
-                if message["type"] == "http.response.start" and message["status"] == _TOO_LARGE:
-                    # Many clients read no answer before they have sent all that they have.
-                    with trio.move_on_after(_PATIENCE):
-                        await received.wait()
-                await send(message)
+            if message["type"] == "http.response.start" and message["status"] == _TOO_LARGE:
+                # Many clients read no answer before they have sent all that they have.
+                with trio.move_on_after(_PATIENCE):
+                    await received.wait()
+            await send(message)
 
-        await self._app(scope, receive_noting, send_whole)
+        await self._app(scope, receive_noting, send_noting)
         if not answered and trio.current_time() >= self._deadline:
             await _refuse(503, STOPPING, send)
 

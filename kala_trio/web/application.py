@@ -1,0 +1,72 @@
+"""Quart, without what costs most of a request and is seldom wanted here."""
+
+import trio
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from quart import Request
+from quart.utils import encode_headers
+from quart.wrappers.response import DataBody
+from quart_trio import QuartTrio
+from quart_trio.asgi import TrioASGIHTTPConnection
+
+# A body that takes longer to arrive, in seconds, is awaited while its request is looked at.
+_AT_ONCE = 0.1
+
+
+class _Connection(TrioASGIHTTPConnection):
+    """A request: if all of it comes at once it is simply answered, without a nursery for it.
+
+    Nobody listens then whether the client goes away. A path whose answer is streamed would want
+    that, and to be answered as if it had come slowly.
+    """
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        request = self._create_request_from_scope(send)
+        with trio.move_on_after(_AT_ONCE) as at_once:
+            is_there = await _receive_body(request, receive)
+        if at_once.cancelled_caught:
+            await self._answer_meanwhile(request, receive, send)
+        elif is_there:
+            await self._answer(request, send)
+
+    async def _answer_meanwhile(
+        self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Go on receiving while the request is looked at, as the ordinary class does."""
+
+        async def send_whole(message: ASGISendEvent) -> None:
+            # This task is cancelled once the last part is on its way, which would keep Hypercorn
+            # from closing the connection, or from timing it out.
+            with trio.CancelScope(shield=True):
+                await send(message)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            nursery.start_soon(self.handle_request, nursery, request, send_whole)
+
+    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
+        """Answer a request that is all there: with all of the body at a time, if that is, too."""
+        response = await self.app.handle_request(request)
+        body = response.response
+        if not isinstance(body, DataBody):
+            await self._send_response(send, response)
+            return
+        headers = encode_headers(response.headers)
+        status = response.status_code
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body.data, "more_body": False})
+
+
+async def _receive_body(request: Request, receive: ASGIReceiveCallable) -> bool:
+    """Return once all of it has arrived; False if the client has gone away before."""
+    while (message := await receive())["type"] == "http.request":
+        request.body.append(message["body"])
+        if not message["more_body"]:
+            request.body.set_complete()
+            return True
+    return False
+
+
+class Application(QuartTrio):
+    """What the routes are added to."""
+
+    asgi_http_class = _Connection
