@@ -110,7 +110,7 @@ class Trigger(Struct, frozen=True):
 
 
 class Job(Struct, frozen=True):
-    """A row of ``jobs``, with its parents."""
+    """A row of ``jobs``, with what counts of its definition."""
 
     id: str
     name: str
@@ -242,14 +242,11 @@ def read_store(directory: Path) -> Store:
     with closing(sqlite3.connect(directory / DATABASE, isolation_level=None)) as database:
         database.row_factory = sqlite3.Row
         database.execute("BEGIN")
-        edges = database.execute("SELECT child, parent FROM edges ORDER BY child, position")
-        parents: dict[str, list[str]] = {}
-        for child, parent in edges:
-            parents.setdefault(child, []).append(parent)
-        jobs = _rows(database, "SELECT * FROM jobs")
+        jobs = _rows(database, "SELECT * FROM jobs", "definition")
         attempts = _rows(database, "SELECT * FROM attempts")
         for job in jobs:
-            job["parents"] = parents.get(job["id"], [])
+            definition = job["definition"]
+            job |= {"name": definition["name"], "parents": definition.get("parent_jobs", [])}
         for attempt in attempts:
             result = msgspec.json.decode(attempt["result"] or "{}")
             attempt |= {"result": result.get("type"), "code": result.get("code")}

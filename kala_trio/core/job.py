@@ -7,7 +7,7 @@ from typing import assert_never
 from msgspec import Struct
 
 
-class Definition(Struct, frozen=True, gc=False):
+class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a client writes; ``kala_trio.core.validation.checked`` holds what makes one acceptable.
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are

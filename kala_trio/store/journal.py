@@ -237,10 +237,8 @@ def _hold(path: Path) -> int:
 
 
 def _load(database: sqlite3.Connection) -> Snapshot:
-    parents = _grouped(database, "SELECT child, parent FROM edges ORDER BY child, position")
     children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
-    found = rows.select(database, Job, "FROM jobs ORDER BY number")
-    jobs = tuple(rows.to_job(row, tuple(parents.get(row[0], ()))) for row in found)
+    jobs = tuple(map(rows.to_job, rows.select(database, Job, "FROM jobs ORDER BY number")))
     ids = {job.id: job.id for job in jobs}
     found = rows.select(
         database, Progress, "FROM jobs JOIN progress ON job_id = id ORDER BY number"

@@ -205,10 +205,6 @@ def _views(
     def only(query: str, column: str, order: str) -> str:
         return f"{query} {f'WHERE {column} = ? ' if wanted else ''}ORDER BY {order}"
 
-    parents: dict[str, list[str]] = defaultdict(list)
-    query = only("SELECT child, parent FROM edges", "child", "child, position")
-    for child, parent in database.execute(query, wanted):
-        parents[child].append(parent)
     dependents: dict[str, list[str]] = defaultdict(list)
     query = only("SELECT parent, child FROM edges JOIN jobs ON child = id", "parent", "number")
     for parent, child in database.execute(query, wanted):
@@ -226,7 +222,7 @@ def _views(
     progress = {row[0]: row for row in rows.select(database, Progress, which, *wanted)}
     return [
         JobView(
-            rows.to_job(row, tuple(parents.get(row[0], ()))),
+            rows.to_job(row),
             rows.to_progress(progress[row[0]], row[0]),
             tuple(dependents.get(row[0], ())),
             tuple(stats.get(row[0], ())[-_STATS:]),

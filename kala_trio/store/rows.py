@@ -37,15 +37,7 @@ class Table(Struct, frozen=True):
 
 
 TABLES: dict[type[Value], Table] = {
-    Job: Table(
-        "jobs",
-        ("id",),
-        (
-            *("id", "number", "created_at", "name", "command", "owner", "disabled", "schedule"),
-            *("time_zone", "on_failure_job", "retries", "epsilon"),
-            *("resume_at_next_scheduled_time", "rerun_lost"),
-        ),
-    ),
+    Job: Table("jobs", ("id",), ("id", "number", "created_at", "definition")),
     Progress: Table(
         "progress",
         ("job_id",),
@@ -99,25 +91,13 @@ def select(
 def to_row(value: Value) -> tuple[str | int | None, ...]:
     """Return the columns of ``value``, in the order of its table.
 
-    A job's parents are rows of their own, in ``edges``, and a queue's children in ``turns``.
+    Beside that a job's parents are rows in ``edges``, and a queue's children in ``turns``.
     """
     match value:
-        case Job(definition=it):
+        case Job():
             return (
-                value.id,
-                value.number,
-                from_instant(value.created_at),
-                it.name,
-                it.command,
-                it.owner,
-                it.disabled,
-                it.schedule,
-                it.time_zone,
-                it.on_failure_job,
-                it.retries,
-                it.epsilon,
-                it.resume_at_next_scheduled_time,
-                it.rerun_lost,
+                *(value.id, value.number, from_instant(value.created_at)),
+                _to_json(value.definition),
             )
         case Progress(next=coming):
             return (
@@ -164,39 +144,10 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
             assert_never(value)
 
 
-def to_job(row: Row, parents: tuple[str, ...]) -> Job:
+def to_job(row: Row) -> Job:
     """Return the job of a row of ``jobs``."""
-    (
-        job_id,
-        number,
-        created_at,
-        name,
-        command,
-        owner,
-        disabled,
-        schedule,
-        time_zone,
-        on_failure_job,
-        retries,
-        epsilon,
-        resume_at_next_scheduled_time,
-        rerun_lost,
-    ) = row
-    definition = Definition(
-        name,
-        command,
-        owner,
-        bool(disabled),
-        schedule,
-        time_zone,
-        parents,
-        on_failure_job,
-        retries,
-        epsilon,
-        bool(resume_at_next_scheduled_time),
-        bool(rerun_lost),
-    )
-    return Job(job_id, number, _instant(created_at), definition)
+    job_id, number, created_at, definition = row
+    return Job(job_id, number, _instant(created_at), _DEFINITION.decode(definition))
 
 
 def to_progress(row: Row, job_id: str) -> Progress:
@@ -311,6 +262,7 @@ def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
+_DEFINITION = msgspec.json.Decoder(Definition)
 _TRIGGER = msgspec.json.Decoder(Trigger)
 _MISSES = msgspec.json.Decoder(tuple[Missed, ...])
 _RESULT: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)

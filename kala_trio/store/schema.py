@@ -1,7 +1,6 @@
 """The tables, and how a file of an older version becomes one of this.
 
-Instants are integers: microseconds since 1970 in UTC. What only the scheduler reads, and always as
-a whole, is JSON.
+Instants are integers: microseconds since 1970 in UTC. What is only read as a whole is JSON.
 """
 
 from collections.abc import Callable, Set
@@ -101,6 +100,32 @@ def _second_version(database: Database) -> None:
     database.execute("CREATE INDEX missed_last ON missed (last)")
 
 
+def _third_version(database: Database) -> None:
+    # Who follows whom stays in ``edges`` too, for readers.
+    columns = {"id": str, "number": int, "created_at": _INSTANT, "definition": str}
+    _create(database, "defined", columns, "id")
+    database.execute(
+        """
+        INSERT INTO defined SELECT id, number, created_at, json_object(
+            'name', name, 'command', command, 'owner', owner,
+            'disabled', json(iif(disabled, 'true', 'false')),
+            'schedule', schedule, 'time_zone', time_zone,
+            'parent_jobs', (
+                SELECT json_group_array(parent)
+                FROM (SELECT parent FROM edges WHERE child = id ORDER BY position)
+            ),
+            'on_failure_job', on_failure_job, 'retries', retries, 'epsilon', epsilon,
+            'resume_at_next_scheduled_time',
+            json(iif(resume_at_next_scheduled_time, 'true', 'false')),
+            'rerun_lost', json(iif(rerun_lost, 'true', 'false'))
+        ) FROM jobs
+        """
+    )
+    database.execute("DROP TABLE jobs")
+    database.rename_table("defined", "jobs")
+    database.table("jobs").create_index(["number"], unique=True)
+
+
 def _create(
     database: Database,
     name: str,
@@ -112,5 +137,5 @@ def _create(
     return database.create_table(name, columns, pk=key, not_null=not_null, strict=True)
 
 
-MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version]
+MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version, _third_version]
 """What makes each version of the one before, the first of an empty file."""
