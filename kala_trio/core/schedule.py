@@ -51,16 +51,18 @@ _DATE_TIME: Final = re.compile(
 class Schedule(Struct, frozen=True):
     """A recurrence; ``parse_schedule`` makes the valid ones.
 
-    ``wall`` is the anchor as a clock in ``zone`` shows it, a datetime without a zone; ``fold`` says
-    which of two equal wall times is meant. ``repeats`` is None for a schedule without end; only
-    where it is 0 may ``interval`` be None.
+    ``anchor`` is S(0) as a clock in its zone shows it, with the zone and the fold. ``repeats`` is
+    None for a schedule without end; only where it is 0 may ``interval`` be None.
     """
 
-    wall: datetime
-    zone: tzinfo
-    fold: int
+    anchor: datetime
     interval: Duration | None
     repeats: int | None
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone in which days and months are counted."""
+        return self.anchor.tzinfo or UTC
 
     def occurrence(self, k: int) -> datetime | None:
         """Return S(k) in UTC, or None where occurrence ``k`` does not exist (rules S4, S5, S7)."""
@@ -99,32 +101,32 @@ class Schedule(Struct, frozen=True):
         return f"R{repeats}/{self._start()}/{self.interval or ''}"
 
     def _start(self) -> str:
-        start = self.wall.replace(tzinfo=self.zone, fold=self.fold)
+        wall = self.anchor.replace(tzinfo=None)
         if self.zone == UTC:
-            return f"{self.wall.isoformat()}Z"
+            return f"{wall.isoformat()}Z"
         if not isinstance(self.zone, ZoneInfo):
-            return start.isoformat()
-        return f"{(start if self.fold else self.wall).isoformat()}[{self.zone.key}]"
+            return self.anchor.isoformat()
+        return f"{(self.anchor if self.anchor.fold else wall).isoformat()}[{self.zone.key}]"
 
     def _instant(self, k: int) -> datetime | None:
         """Return where S(k) is, or would be if no date were skipped: this never decreases."""
         if k < 0 or (self.repeats is not None and k > self.repeats):
             return None
         if k == 0:
-            return _resolved(self.wall, self.zone, self.fold)
+            return _resolved(self.anchor)
         if self.interval is None:
             return None
         try:
-            return _added(self.wall, self.zone, self.fold, self.interval.scaled(k))
+            return _added(self.anchor, self.interval.scaled(k))
         except OverflowError:
             return None
 
     def _date(self, k: int) -> date | None:
         """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to."""
         if k == 0 or self.interval is None:
-            return self.wall.date()
+            return self.anchor.date()
         try:
-            return _moved(self.wall, self.interval.scaled(k)).date()
+            return _moved(self.anchor, self.interval.scaled(k)).date()
         except OverflowError:
             return None
 
@@ -140,7 +142,7 @@ class Schedule(Struct, frozen=True):
 
     def _first_after(self, t: datetime) -> int:
         """Return the least k whose instant is later than ``t``, or that has none."""
-        elapsed = (t - _resolved(self.wall, self.zone, self.fold)) // _MICROSECOND
+        elapsed = (t - _resolved(self.anchor)) // _MICROSECOND
         if elapsed < 0:
             return 0
         if self.interval is None:
@@ -156,7 +158,7 @@ class Schedule(Struct, frozen=True):
         """Return the least k whose date is ``day`` or later, or that has none."""
         if self.interval is None or not self._has_calendar_part():
             return 0
-        elapsed = (day - self.wall.date()) // _MICROSECOND
+        elapsed = (day - self.anchor.date()) // _MICROSECOND
         return _least(
             lambda k: (at := self._date(k)) is None or at >= day, elapsed, _mean(self.interval)
         )
@@ -188,8 +190,7 @@ def later(instant: datetime, duration: Duration, zone: tzinfo) -> datetime | Non
     None where that is outside the years 1 to 9999. ``instant`` must be aware. (Rules S4, S5.)
     """
     try:
-        local = instant.astimezone(zone)
-        return _added(local.replace(tzinfo=None, fold=0), zone, local.fold, duration)
+        return _added(instant.astimezone(zone), duration)
     except OverflowError:
         return None
 
@@ -205,26 +206,24 @@ def _parsed(text: str, time_zone: str, accepted_at: datetime | None) -> Schedule
         raise Malformed("schedule", problem, found=text, example=_EXAMPLE)
     repetitions, start, rest, once = shape.groups()
     if once is not None:
-        return Schedule(*_date_time(once, "start", time_zone, UTC), None, 0)
+        return Schedule(_date_time(once, "start", time_zone, UTC), None, 0)
     repeats = _repeats(repetitions)
     if start:
-        wall, zone, fold = _date_time(start, "start", time_zone, UTC)
+        anchor = _date_time(start, "start", time_zone, UTC)
     elif accepted_at is not None and not _is_date_time(rest):
-        zone = find_zone(time_zone)
-        local = accepted_at.astimezone(zone)
-        wall, fold = local.replace(tzinfo=None, fold=0), local.fold
+        anchor = accepted_at.astimezone(find_zone(time_zone))
     else:
         problem = "may be left out only before an interval"
         raise Malformed("start", problem, found=text, example="R/2026-03-01T09:00Z/P1D or R//P1D")
     if not rest and start and repeats == 0:
-        return Schedule(wall, zone, fold, None, 0)
+        return Schedule(anchor, None, 0)
     if _is_date_time(rest):
-        end = _resolved(*_date_time(rest, "end", "", zone))
-        elapsed = (end - _resolved(wall, zone, fold)) // _MICROSECOND
+        end = _resolved(_date_time(rest, "end", "", anchor.tzinfo or UTC))
+        elapsed = (end - _resolved(anchor)) // _MICROSECOND
         if elapsed <= 0:
             raise Malformed("end", "must be later than the start", found=rest, example=_EXAMPLE)
-        return Schedule(wall, zone, fold, Duration(microseconds=elapsed), repeats)
-    return Schedule(wall, zone, fold, Duration.parse(rest), repeats)
+        return Schedule(anchor, Duration(microseconds=elapsed), repeats)
+    return Schedule(anchor, Duration.parse(rest), repeats)
 
 
 def _is_date_time(part: str) -> bool:
@@ -239,13 +238,8 @@ def _repeats(text: str) -> int | None:
     return None if match[1] in ("", "-1") else int(match[1])
 
 
-def _date_time(
-    text: str, field: str, time_zone: str, default: tzinfo
-) -> tuple[datetime, tzinfo, int]:
-    """Read one date-time by rule S2 into its wall time, zone and fold.
-
-    Without an offset and any zone it is one of ``default``.
-    """
+def _date_time(text: str, field: str, time_zone: str, default: tzinfo) -> datetime:
+    """Read one date-time by rule S2; without an offset and any zone it is one of ``default``."""
     match = _DATE_TIME.fullmatch(text)
     if match is None:
         problem = "must be an ISO 8601 date and time of day, with Z, ±hh:mm or [Zone] after it"
@@ -258,17 +252,13 @@ def _date_time(
     zone = find_zone(name) if name else default
     try:
         wall: datetime = isodate.parse_datetime(clock)
-        if offset is None:
-            start = wall, zone, 0
-        elif not name:
-            start = wall, _fixed(offset), 0
-        else:
-            local = wall.replace(tzinfo=_fixed(offset)).astimezone(zone)
-            if local.replace(tzinfo=None) != wall:
+        start = wall.replace(tzinfo=_fixed(offset) if offset else zone)
+        if offset and name:
+            start = start.astimezone(zone)
+            if start.replace(tzinfo=None) != wall:
                 problem = f"has an offset that {name} does not have then"
                 raise Malformed(field, problem, found=text, example=f"{clock}[{name}]")
-            start = wall, zone, local.fold
-        _resolved(*start)
+        _resolved(start)
     except OverflowError:
         problem = "must be within the years 1 to 9999 of UTC"
         raise Malformed(field, problem, found=text, example=_START_EXAMPLE) from None
@@ -286,9 +276,9 @@ def _fixed(offset: str) -> timezone:
     return timezone(-ahead if offset[0] == "-" else ahead)
 
 
-def _resolved(wall: datetime, zone: tzinfo, fold: int) -> datetime:
+def _resolved(local: datetime) -> datetime:
     """Return the instant in UTC by rule S5: a wall time in a gap moves forward by its length."""
-    return wall.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+    return local.astimezone(UTC)
 
 
 def _moved(wall: datetime, duration: Duration) -> datetime:
@@ -303,11 +293,11 @@ def _moved(wall: datetime, duration: Duration) -> datetime:
     return wall + timedelta(days=duration.days)
 
 
-def _added(wall: datetime, zone: tzinfo, fold: int, duration: Duration) -> datetime:
-    """Return ``wall`` ⊕ ``duration`` in UTC; raises ``OverflowError`` past year 9999 (S4, S5)."""
+def _added(local: datetime, duration: Duration) -> datetime:
+    """Return ``local`` ⊕ ``duration`` in UTC; raises ``OverflowError`` past year 9999 (S4, S5)."""
     if duration.months or duration.days:
-        wall, fold = _moved(wall, duration), 0
-    return _resolved(wall, zone, fold) + timedelta(microseconds=duration.microseconds)
+        local = _moved(local, duration).replace(fold=0)
+    return _resolved(local) + timedelta(microseconds=duration.microseconds)
 
 
 def _mean(interval: Duration) -> int:
