@@ -22,6 +22,7 @@ from kala_trio.core.messages import (
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
 from properties.memory import MemoryStore
+from properties.scripts import EPOCH
 
 
 class AnswersTooEarly(Supervisor):
@@ -94,7 +95,7 @@ class BelievesTheClock(Supervisor):
     """Goes back in time with the wall clock."""
 
     def _decide(self, event: Event) -> list[Command]:
-        self._scheduler._now = None
+        self._scheduler._now = EPOCH
         return super()._decide(event)
 
 

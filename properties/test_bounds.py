@@ -8,7 +8,7 @@ import pytest
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
 from kala_trio.core.job import Definition, Job, Occurrence
-from kala_trio.core.occurrences import following
+from kala_trio.core.occurrences import Due, schedule_of
 from kala_trio.core.schedule import Schedule, parse_schedule
 from kala_trio.core.validation import check
 
@@ -124,7 +124,9 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     """L5: also where the zone database says another instant now than it did when it was noted."""
     definition = Definition("a", "true", schedule="R/2026-07-01T09:00:00[Europe/Berlin]/P1D")
     noted = datetime(2026, 7, 4, 7, tzinfo=UTC) + timedelta(hours=hours)
-    coming = following(Job("a", 1, ACCEPTED_AT, definition), Occurrence(3, noted))
+    schedule = schedule_of(Job("a", 1, ACCEPTED_AT, definition))
+    assert schedule
+    coming = Due(schedule, Occurrence(3, noted), Occurrence(3, noted)).coming()
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
 
 

@@ -223,7 +223,7 @@ class Machine(RuleBasedStateMachine):
     def crash(self, downtime: float, orphans: bool) -> None:
         """Die at once, and start again some time later; processes die too, or live on (C3)."""
         self.world.crash(downtime, orphans=True)
-        self.model.restart(max([self.world.now, *self.world.instants_on_record()]))
+        self.model.restart(max([self.world.now, *self.world.load().instants()]))
         for run_id in [] if orphans else self.world.cut_off:
             self.end_run(run_id, Lost())
 

@@ -1,6 +1,6 @@
 """What a scheduler hands out to be made durable, and from where it takes up again."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -11,9 +11,11 @@ from kala_trio.core.job import (
     Cause,
     Definition,
     Exited,
+    Job,
     Lost,
     Missed,
     NotStarted,
+    Occurrence,
     Progress,
     Reason,
     Result,
@@ -30,6 +32,7 @@ from kala_trio.core.messages import (
     DeleteAll,
     Disable,
     Enable,
+    Event,
     ForgetJob,
     Keep,
     Snapshot,
@@ -49,7 +52,7 @@ def test_a_start_with_nothing_due_writes_nothing() -> None:
     world.create("a", LATER)
     world.create("b", parents=("a",))
     world.do(Start("a"))
-    _, commands = Scheduler.restore(world.snapshot(), world.now)
+    _, commands = Scheduler.restore(world.load(), world.now)
     assert [type(each) for each in commands] == [AwaitOrphan]
 
 
@@ -57,7 +60,7 @@ def test_a_failed_commit_after_a_start_takes_back_nothing_but_itself() -> None:
     """C1: what the disk held at the start is no part of it."""
     world = World()
     world.create("a", LATER)
-    scheduler, commands = Scheduler.restore(world.snapshot(), world.now)
+    scheduler, commands = Scheduler.restore(world.load(), world.now)
     assert commands == []
     scheduler.handle(Disable("a"), world.now)
     scheduler.rollback()
@@ -142,7 +145,7 @@ def test_every_instant_on_record_is_part_of_the_floor() -> None:
     """C6: each of them had come when it was written down, so time goes on from the latest."""
     world = World()
     world.create("a", LATER)
-    (job,) = world.snapshot().jobs
+    (job,) = world.load().jobs
     hours = iter(START + timedelta(hours=number) for number in range(1, 9))
     manual = Trigger(Cause.MANUAL, next(hours))
     missed = Missed("a", "a", 1, Cause.MANUAL, Reason.OVERLAP, 2, START, next(hours))
@@ -274,3 +277,26 @@ def test_a_queue_goes_on_when_the_child_whose_turn_it_is_goes_with_its_trigger_p
     assert world.started() == ["x", "p", "y"]
     world.succeed("y")
     assert world.queues == {}
+
+
+@pytest.mark.parametrize("how", ["restart", "enable", "delete"])
+def test_an_occurrence_that_a_new_zone_database_puts_off_is_still_the_next_one(how: str) -> None:
+    """L5: though it is due already by what was noted, none before it comes up again."""
+    definition = Definition("a", "true", schedule="R/2026-07-01T09:00:00[Europe/Berlin]/P1D")
+    noted = datetime(2026, 7, 5, 6, tzinfo=UTC)  # an hour earlier than it is by now
+    progress = Progress("a", how != "restart", Occurrence(4, noted), runs=4, finished=4)
+    snapshot = Snapshot((Job("a", 1, START, definition),), (progress,))
+    now = noted + timedelta(minutes=30)
+    scheduler, commands = Scheduler.restore(snapshot, now)
+    events: dict[str, Event] = {"restart": Tick(), "enable": Enable("a"), "delete": Delete("a")}
+    for event in (events[how], Tick()):
+        commands += scheduler.handle(event, now)
+    kept = [each.value for each in commands if isinstance(each, Keep)]
+    runs = [each.trigger.occurrence for each in kept if isinstance(each, Run)]
+    missed = [each for each in kept if isinstance(each, Missed)]
+    if how == "delete":
+        assert not runs
+        assert [(each.count, each.first, each.last) for each in missed] == [(1, noted, noted)]
+    else:
+        assert runs == [4]
+        assert not missed

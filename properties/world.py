@@ -5,42 +5,38 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from kala_trio.core.job import (
-    Attempt,
     Cause,
     Definition,
     Exited,
     Job,
     Lost,
-    Missed,
     Progress,
     Queue,
     Result,
-    Run,
     Stopped,
     Trigger,
 )
 from kala_trio.core.messages import (
+    Act,
     AttemptEnded,
     AwaitOrphan,
     Command,
     Create,
     Event,
-    ForgetJob,
-    ForgetQueue,
     Keep,
-    Snapshot,
     StartAttempt,
     Stop,
     Tick,
 )
 from kala_trio.core.occurrences import schedule_of
 from kala_trio.core.scheduler import Scheduler
+from properties.memory import MemoryStore
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 LATER = "R/2999-01-01T00:00:00Z/P1D"
 
 
-class World:
+class World(MemoryStore):
     """A scheduler, and all that it has decided so far.
 
     ``now`` is its wall clock. ``in_progress`` holds the attempts that were started and have not
@@ -51,13 +47,8 @@ class World:
 
     def __init__(self, now: datetime = START) -> None:
         """Begin with an empty store."""
+        super().__init__()
         self.now = now
-        self.jobs: dict[str, Job] = {}
-        self.progress: dict[str, Progress] = {}
-        self.runs: dict[str, Run] = {}
-        self.attempts: dict[tuple[str, int], Attempt] = {}
-        self.missed: dict[tuple[str, int], Missed] = {}
-        self.queues: dict[str, Queue] = {}
         self.in_progress: dict[str, int] = {}
         self.starts: Counter[tuple[str, int]] = Counter()
         self.first: dict[str, int] = {}
@@ -144,34 +135,10 @@ class World:
         (run_id,) = (each for each in self.in_progress if each.rpartition(".")[0] == job_id)
         return run_id
 
-    def snapshot(self) -> Snapshot:
-        """Return what a store holds after all that was committed."""
-        jobs = sorted(self.jobs.values(), key=lambda job: job.number)
-        return Snapshot(
-            jobs=tuple(jobs),
-            progress=tuple(self.progress[job.id] for job in jobs),
-            runs=tuple(run for run in self.runs.values() if run.outcome is None),
-            attempts=tuple(each for each in self.attempts.values() if each.result is None),
-            queues=tuple(self.queues.values()),
-        )
-
-    def instants_on_record(self) -> Iterator[datetime]:
-        """Yield the instants that had come when something of a job was kept (C6)."""
-        for job in self.jobs.values():
-            yield job.created_at
-            it = self.progress[job.id]
-            yield from filter(None, (it.last_attempted_run, it.last_success, it.last_error))
-            yield from (each.last for each in it.latest_missed)
-            yield from [it.pending.scheduled_at] if it.pending else []
-        for run in self.runs.values():
-            yield from [run.started_at] if run.outcome is None else []
-        for attempt in self.attempts.values():
-            yield from [attempt.started_at] if attempt.result is None else []
-
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""
         self.now += timedelta(seconds=downtime)
-        self.scheduler, commands = Scheduler.restore(self.snapshot(), self.now)
+        self.scheduler, commands = Scheduler.restore(self.load(), self.now)
         found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
         self.cut_off = sorted(self.in_progress)
         assert found == set(self.cut_off)
@@ -223,31 +190,17 @@ class World:
 
     def _take(self, commands: list[Command]) -> None:
         self.log += commands
+        self.keep([each for each in commands if not isinstance(each, Act)])
         for command in commands:
             match command:
-                case Keep(Job() as job):
-                    self.jobs[job.id] = job
                 case Keep(Progress() as progress):
-                    self.progress[progress.job_id] = progress
                     first = progress.next.number if progress.next else 0
                     self.first.setdefault(progress.job_id, first)
-                case Keep(Run() as run):
-                    self.runs[run.id] = run
-                case Keep(Attempt() as attempt):
-                    self.attempts[attempt.run_id, attempt.number] = attempt
-                case Keep(Missed() as missed):
-                    self.missed[missed.job_id, missed.number] = missed
-                case Keep(Queue() as queue):
-                    self.queues[queue.run_id] = queue
-                case ForgetJob(job_id):
-                    del self.jobs[job_id], self.progress[job_id]
-                case ForgetQueue(run_id):
-                    self.queues.pop(run_id, None)  # none of its children had a turn
                 case StartAttempt():
                     assert self.attempts[command.run.id, command.number].result is None  # C2
                     self.in_progress[command.run.id] = command.number
                     self.starts[command.run.id, command.number] += 1
-                case AwaitOrphan():
+                case _:
                     pass
 
     def check(self) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a client writes; ``kala_trio.core.validation.checked`` holds what makes one acceptable.
+    """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
     kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).

@@ -63,36 +63,49 @@ def first_occurrence(job: Job) -> Occurrence | None:
     )
 
 
-def following(job: Job, occurrence: Occurrence) -> Occurrence | None:
-    """Return the occurrence after this one."""
-    schedule = schedule_of(job)
-    coming = schedule.next_after(occurrence.at) if schedule else None
-    # What the zone database says of this one may have changed since its instant was noted.
-    while schedule and coming and coming.number <= occurrence.number:
-        coming = schedule.next_after(coming.at)
-    return coming
+class Due(Struct, frozen=True):
+    """The occurrences of a job that are due and whose fate is open: ``first`` to ``latest``."""
+
+    schedule: Schedule
+    first: Occurrence
+    latest: Occurrence
+
+    def all(self) -> Span:
+        """Describe all of them."""
+        return self._span(self.latest)
+
+    def older(self) -> Span | None:
+        """Describe those before the latest; None if there are none."""
+        if self.first.number == self.latest.number:
+            return None
+        last = self.schedule.last_at(self.latest.at - _MOMENT)
+        return self._span(last) if last else None
+
+    def coming(self) -> Occurrence | None:
+        """Return the occurrence after the latest."""
+        coming = self.schedule.next_after(self.latest.at)
+        while coming and coming.number <= self.latest.number:
+            coming = self.schedule.next_after(coming.at)
+        return coming
+
+    def _span(self, last: Occurrence) -> Span:
+        first, count = self.first, self.schedule.count(self.first.number, last.number)
+        return Span(Cause.OCCURRENCE, count, first.at, last.at, first.number, last.number)
 
 
-def latest_due(job: Job, progress: Progress, now: datetime) -> Occurrence | None:
-    """Return the latest occurrence due at ``now`` whose fate is open."""
-    schedule = schedule_of(job)
-    if schedule is None or progress.next is None or progress.next.at > now:
+def due_of(job: Job, progress: Progress, now: datetime) -> Due | None:
+    """Return what of a job is due at ``now``; None if nothing is."""
+    schedule, first = schedule_of(job), progress.next
+    if schedule is None or first is None or first.at > now:
         return None
-    return schedule.last_at(now)
+    # The zone database may say of ``first`` by now that it is still to come.
+    latest = schedule.last_at(now)
+    return Due(schedule, first, latest if latest and latest.number > first.number else first)
 
 
-def span(job: Job, first: Occurrence, last: Occurrence) -> Span:
-    """Describe the occurrences from ``first`` to ``last``, both of which exist."""
-    schedule = schedule_of(job)
-    count = schedule.count(first.number, last.number) if schedule else 0
-    return Span(Cause.OCCURRENCE, count, first.at, last.at, first.number, last.number)
-
-
-def span_before(job: Job, first: Occurrence, end: Occurrence) -> Span | None:
-    """Describe the occurrences from ``first`` up to but without ``end``; None if there are none."""
-    schedule = schedule_of(job)
-    last = schedule.last_at(end.at - _MOMENT) if schedule and first.number < end.number else None
-    return span(job, first, last) if last else None
+def trigger_of(occurrence: Occurrence) -> Trigger:
+    """Return the trigger that an occurrence is."""
+    return Trigger(Cause.OCCURRENCE, occurrence.at, occurrence.number)
 
 
 def span_of(trigger: Trigger) -> Span:

@@ -5,7 +5,7 @@ events at the same instants give the same commands (rule C5).
 """
 
 import heapq
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self, assert_never
 
 from msgspec.structs import replace
@@ -44,13 +44,11 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.occurrences import (
     Span,
+    due_of,
     first_occurrence,
-    following,
     in_time,
-    latest_due,
-    span,
-    span_before,
     span_of,
+    trigger_of,
     with_missed,
 )
 from kala_trio.core.state import State
@@ -59,6 +57,7 @@ from kala_trio.core.wakes import Wakes, due_at
 # One Tick serves this many due jobs at most; the next one follows at once. So the first of many
 # jobs due at one instant starts before the last was decided on.
 _SERVED_AT_ONCE = 64
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
 class Scheduler:
@@ -72,7 +71,7 @@ class Scheduler:
         """Begin without any job."""
         self._state = State()
         self._stopping = False
-        self._now: datetime | None = None
+        self._now = _BEFORE_ALL
         self._jobs_created = 0
         self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
@@ -83,17 +82,17 @@ class Scheduler:
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls()
-        self._now = now = max([at, *snapshot.instants()])
+        self._now = max([at, *snapshot.instants()])
         self._state = State.of(snapshot)
         self._wakes = Wakes(self._state)
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
                 # The stop came between a failure and its failure job, which counts from now (D9).
-                waiting = replace(waiting, scheduled_at=now)
+                waiting = replace(waiting, scheduled_at=self._now)
                 self._keep(replace(progress, pending=waiting))
-            if not progress.disabled and progress.next and progress.next.at <= now:
-                self._catch_up(job, Reason.DOWNTIME, now)
+            if not progress.disabled and progress.next and progress.next.at <= self._now:
+                self._catch_up(job, Reason.DOWNTIME)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
         self._acts += [
@@ -107,31 +106,31 @@ class Scheduler:
         Raises:
             Refused, NotFound, Conflict: of a request, and then nothing has changed.
         """
-        self._now = now = max(self._now or at, at)
+        self._now = max(self._now, at)
         match event:
             case Create():
-                self._create(event, now)
+                self._create(event)
             case CreateAll(creates):
-                self._create_all(creates, now)
+                self._create_all(creates)
             case Delete(job_id):
-                self._delete(graph.deleted_with(self._state, self._job(job_id).id), now)
+                self._delete(graph.deleted_with(self._state, self._job(job_id).id))
             case DeleteAll():
-                self._delete(sorted(self._state.jobs, key=lambda each: self._job(each).number), now)
+                self._delete(sorted(self._state.jobs, key=lambda each: self._job(each).number))
             case Start(job_id):
-                self._start(self._job(job_id), now)
+                self._start(self._job(job_id))
             case Enable(job_id):
-                self._enable(self._job(job_id), now)
+                self._enable(self._job(job_id))
             case Disable(job_id):
-                self._disable(self._job(job_id), now)
+                self._disable(self._job(job_id))
             case AttemptEnded():
-                self._attempt_ended(event, now)
+                self._attempt_ended(event)
             case Tick():
-                self._serve_due(now)
+                self._serve_due()
             case Stop():
                 self._stopping = True
             case _:
                 assert_never(event)
-        self._serve_agenda(now)
+        self._serve_agenda()
         return self._commands()
 
     def next_wake(self) -> datetime | None:
@@ -143,7 +142,7 @@ class Scheduler:
     def is_due(self, at: datetime) -> bool:
         """Tell whether a Tick has something to do at ``at``, or at a later instant seen (C6)."""
         wake = self.next_wake()
-        return wake is not None and wake <= max(self._now or at, at)
+        return wake is not None and wake <= max(self._now, at)
 
     def committed(self) -> None:
         """Learn that all commands so far are durable."""
@@ -164,22 +163,22 @@ class Scheduler:
                 f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them"
             ) from None
 
-    def _create(self, event: Create, now: datetime) -> None:
+    def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
         graph.check_edges(self._state, event.definition)
-        job = Job(event.job_id, self._jobs_created + 1, now, event.definition)
+        job = Job(event.job_id, self._jobs_created + 1, self._now, event.definition)
         first = first_occurrence(job)
         self._jobs_created = job.number
         self._state.keep(job)
         self._keep(Progress(job.id, event.definition.disabled, first))
 
-    def _create_all(self, creates: tuple[Create, ...], now: datetime) -> None:
+    def _create_all(self, creates: tuple[Create, ...]) -> None:
         """Create all or none (rule D6)."""
         mark, created = self._state.mark(), self._jobs_created
         try:
             for each in creates:
-                self._create(each, now)
+                self._create(each)
         except KalaTrioError as error:
             position = self._jobs_created - created
             self._state.rollback(mark)
@@ -188,7 +187,7 @@ class Scheduler:
                 raise error.within(position) from None
             raise
 
-    def _delete(self, gone: list[str], now: datetime) -> None:
+    def _delete(self, gone: list[str]) -> None:
         left_behind: dict[str, None] = {}
         over: list[Trigger] = []
         for job_id in gone:
@@ -197,17 +196,16 @@ class Scheduler:
             if progress.pending:
                 self._miss(job, span_of(progress.pending), Reason.DELETED)
                 over.append(progress.pending)
-            latest = latest_due(job, progress, now)
-            if progress.next and latest:
+            if due := due_of(job, progress, self._now):
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
-                self._miss(job, span(job, progress.next, latest), reason)
+                self._miss(job, due.all(), reason)
         for job_id in gone:
             self._state.forget_job(job_id)
         for job_id in left_behind:
             if job_id in self._state.jobs:
                 self._cut_loose(self._state.jobs[job_id])
         for trigger in over:
-            self._turn_is_over(trigger, now)
+            self._turn_is_over(trigger)
 
     def _cut_loose(self, job: Job) -> None:
         """Take jobs that are gone off a definition (rules D5, D9)."""
@@ -217,66 +215,61 @@ class Scheduler:
         definition = replace(definition, parent_jobs=parents, on_failure_job=failure_job)
         self._state.keep(replace(job, definition=definition))
 
-    def _start(self, job: Job, now: datetime) -> None:
+    def _start(self, job: Job) -> None:
         if self._state.progress[job.id].disabled:
             raise Conflict(
                 f"job {job.id!r} is disabled; POST /api/v1/job/enable/{job.id}/ enables it"
             )
-        self._trigger(job.id, Trigger(Cause.MANUAL, now))
+        self._trigger(job.id, Trigger(Cause.MANUAL, self._now))
 
-    def _enable(self, job: Job, now: datetime) -> None:
+    def _enable(self, job: Job) -> None:
         progress = self._state.progress[job.id]
         if progress.disabled:
             self._keep(replace(progress, disabled=False))
-            self._catch_up(job, Reason.DISABLED, now)
+            self._catch_up(job, Reason.DISABLED)
 
-    def _disable(self, job: Job, now: datetime) -> None:
+    def _disable(self, job: Job) -> None:
         progress = self._state.progress[job.id]
-        if progress.disabled:
-            return
-        pending = progress.pending
-        self._keep(replace(progress, disabled=True, pending=None))
-        if pending:
-            self._miss_trigger(job, pending, Reason.DISABLED, now)
+        if not progress.disabled:
+            self._keep(replace(progress, disabled=True))
+            self._miss_pending(job, Reason.DISABLED)
 
     # Time
 
-    def _catch_up(self, job: Job, reason: Reason, now: datetime) -> None:
+    def _catch_up(self, job: Job, reason: Reason) -> None:
         """Make the latest due occurrence pending, older ones missed: rule L4."""
         progress = self._state.progress[job.id]
-        latest = latest_due(job, progress, now)
-        if latest is None or progress.next is None:
+        due = due_of(job, progress, self._now)
+        if due is None:
             return
-        first = progress.next
-        self._keep(replace(progress, next=following(job, latest)))
+        self._keep(replace(progress, next=due.coming()))
         if job.definition.resume_at_next_scheduled_time:
-            self._miss(job, span(job, first, latest), reason)
+            self._miss(job, due.all(), reason)
             return
-        self._replace_pending(job, now)
-        if older := span_before(job, first, latest):
+        self._miss_pending(job, Reason.OVERLAP)
+        if older := due.older():
             self._miss(job, older, reason)
-        self._make_pending(job, Trigger(Cause.OCCURRENCE, latest.at, latest.number), now)
+        self._make_pending(job, trigger_of(due.latest))
 
-    def _serve_due(self, now: datetime) -> None:
+    def _serve_due(self) -> None:
         """Trigger what is due, in the order of S, then of the jobs' creation: rules L8, L9."""
         for _ in range(_SERVED_AT_ONCE):
             wake = self.next_wake()
-            if wake is None or wake > now:
+            if wake is None or wake > self._now:
                 return
             job = self._state.jobs[self._wakes.take()]
             progress = self._state.progress[job.id]
             if progress.pending and not progress.run_id:
                 self._take_pending(progress)
-            elif first := progress.next:
-                latest = latest_due(job, progress, now) or first
-                if older := span_before(job, first, latest):
-                    self._keep(replace(progress, next=latest))
-                    self._replace_pending(job, now)
+            elif due := due_of(job, progress, self._now):
+                if older := due.older():  # the latest has its turn in the order of its own S
+                    self._keep(replace(progress, next=due.latest))
+                    self._miss_pending(job, Reason.OVERLAP)
                     self._miss(job, older, Reason.OVERLAP if progress.run_id else Reason.LATE)
                 else:
-                    self._keep(replace(progress, next=following(job, first)))
-                    self._trigger(job.id, Trigger(Cause.OCCURRENCE, first.at, first.number))
-            self._serve_agenda(now)
+                    self._keep(replace(progress, next=due.coming()))
+                    self._trigger(job.id, trigger_of(due.latest))
+            self._serve_agenda()
 
     # Triggers
 
@@ -286,35 +279,35 @@ class Scheduler:
         entry = (trigger.scheduled_at, number, self._triggered, trigger, job_id)
         heapq.heappush(self._agenda, entry)
 
-    def _serve_agenda(self, now: datetime) -> None:
+    def _serve_agenda(self) -> None:
         """Serve triggers until none is left; a loop, so chains of any depth need no stack (D7)."""
         while self._agenda:
             *_, trigger, job_id = heapq.heappop(self._agenda)
             job, progress = self._state.jobs[job_id], self._state.progress[job_id]
             if progress.run_id or self._stopping:
-                self._make_pending(job, trigger, now)
+                self._make_pending(job, trigger)
             elif progress.pending:
                 self._take_pending(progress)
                 self._trigger(job_id, trigger)
-            elif in_time(job, trigger.scheduled_at, now):
-                self._start_run(job, progress, trigger, now)
+            elif in_time(job, trigger.scheduled_at, self._now):
+                self._start_run(job, progress, trigger)
             else:
-                self._miss_trigger(job, trigger, Reason.EPSILON, now)
+                self._miss_trigger(job, trigger, Reason.EPSILON)
 
-    def _make_pending(self, job: Job, trigger: Trigger, now: datetime) -> None:
+    def _make_pending(self, job: Job, trigger: Trigger) -> None:
         """Let a busy job's trigger wait, in place of an older one, which is missed: rule L2."""
         progress = self._state.progress[job.id]
         if progress.pending and progress.pending.scheduled_at > trigger.scheduled_at:
-            self._miss_trigger(job, trigger, Reason.OVERLAP, now)
+            self._miss_trigger(job, trigger, Reason.OVERLAP)
             return
-        self._replace_pending(job, now)
+        self._miss_pending(job, Reason.OVERLAP)
         self._keep(replace(self._state.progress[job.id], pending=trigger))
 
-    def _replace_pending(self, job: Job, now: datetime) -> None:
+    def _miss_pending(self, job: Job, reason: Reason) -> None:
         progress = self._state.progress[job.id]
-        if older := progress.pending:
+        if pending := progress.pending:
             self._keep(replace(progress, pending=None))
-            self._miss_trigger(job, older, Reason.OVERLAP, now)
+            self._miss_trigger(job, pending, reason)
 
     def _take_pending(self, progress: Progress) -> None:
         trigger = progress.pending
@@ -322,9 +315,9 @@ class Scheduler:
             self._keep(replace(progress, pending=None))
             self._trigger(progress.job_id, trigger)
 
-    def _miss_trigger(self, job: Job, trigger: Trigger, reason: Reason, now: datetime) -> None:
+    def _miss_trigger(self, job: Job, trigger: Trigger, reason: Reason) -> None:
         self._miss(job, span_of(trigger), reason)
-        self._turn_is_over(trigger, now)
+        self._turn_is_over(trigger)
 
     def _miss(self, job: Job, missed: Span, reason: Reason) -> None:
         progress = with_missed(job, self._state.progress[job.id], missed, reason)
@@ -333,20 +326,20 @@ class Scheduler:
 
     # Runs
 
-    def _start_run(self, job: Job, progress: Progress, trigger: Trigger, now: datetime) -> None:
+    def _start_run(self, job: Job, progress: Progress, trigger: Trigger) -> None:
         number = progress.runs + 1
-        run = Run(f"{job.id}.{number}", job.id, job.definition.name, number, trigger, now)
+        run = Run(f"{job.id}.{number}", job.id, job.definition.name, number, trigger, self._now)
         self._keep(replace(progress, run_id=run.id, runs=number))
-        self._start_attempt(job, run, now)
+        self._start_attempt(job, run)
 
-    def _start_attempt(self, job: Job, run: Run, now: datetime) -> None:
+    def _start_attempt(self, job: Job, run: Run) -> None:
         progress = self._state.progress[job.id]
-        self._keep(replace(progress, last_attempted_run=now))
+        self._keep(replace(progress, last_attempted_run=self._now))
         self._state.keep(run)
-        self._state.keep(Attempt(run.id, run.attempts, now))
+        self._state.keep(Attempt(run.id, run.attempts, self._now))
         self._acts.append(StartAttempt(run, run.attempts, job.definition))
 
-    def _attempt_ended(self, event: AttemptEnded, now: datetime) -> None:
+    def _attempt_ended(self, event: AttemptEnded) -> None:
         run = self._state.runs[event.run_id]
         # The wall clock may have gone back since the attempt was decided on, or while it went on.
         started_at = max(event.started_at, self._state.attempts[run.id].started_at)
@@ -357,27 +350,27 @@ class Scheduler:
         outcome = outcome_of(event.result)
         job = self._state.jobs.get(run.job_id)
         if job is None:
-            self._end_run(run, ended_at, outcome, now)
+            self._end_run(run, ended_at, outcome)
             return
         progress = replace(self._state.progress[job.id], last_attempted_run=started_at)
         if outcome is not Outcome.SUCCEEDED:
             progress = replace(progress, error_count=progress.error_count + 1, last_error=ended_at)
         self._keep(progress)
-        if self._may_retry(job, run, outcome, now):
-            self._start_attempt(job, replace(run, attempts=run.attempts + 1), now)
+        if self._may_retry(job, run, outcome):
+            self._start_attempt(job, replace(run, attempts=run.attempts + 1))
         else:
-            self._end_run(run, ended_at, outcome, now)
+            self._end_run(run, ended_at, outcome)
 
-    def _may_retry(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> bool:
+    def _may_retry(self, job: Job, run: Run, outcome: Outcome) -> bool:
         """Tell whether a further attempt may start: rules A1, A2."""
         return (
             outcome is Outcome.FAILED
             and run.attempts <= job.definition.retries
             and not self._stopping
-            and in_time(job, run.trigger.scheduled_at, now)
+            and in_time(job, run.trigger.scheduled_at, self._now)
         )
 
-    def _end_run(self, run: Run, ended_at: datetime, outcome: Outcome, now: datetime) -> None:
+    def _end_run(self, run: Run, ended_at: datetime, outcome: Outcome) -> None:
         self._state.keep(replace(run, ended_at=ended_at, outcome=outcome))
         if job := self._state.jobs.get(run.job_id):
             progress = self._state.progress[job.id]
@@ -388,41 +381,41 @@ class Scheduler:
             self._keep(progress)
             if not self._stopping:
                 self._take_pending(progress)
-            self._trigger_followers(job, run, outcome, now)
+            self._trigger_followers(job, run, outcome)
             if outcome is Outcome.LOST and job.definition.rerun_lost:
-                self._rerun(job, run, now)
-        self._turn_is_over(run.trigger, now)
+                self._rerun(job, run)
+        self._turn_is_over(run.trigger)
 
-    def _trigger_followers(self, job: Job, run: Run, outcome: Outcome, now: datetime) -> None:
+    def _trigger_followers(self, job: Job, run: Run, outcome: Outcome) -> None:
         """Trigger the children after a success, else the failure job: rules D1, D3, D9."""
         if outcome is Outcome.SUCCEEDED:
             if children := self._state.children_of(job.id):
                 self._state.keep(Queue(run.id, children, -1))
-                self._next_in_queue(run.id, now)
+                self._next_in_queue(run.id)
         elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
-            self._trigger(heir, Trigger(Cause.FAILURE, now, source=run.id))
+            self._trigger(heir, Trigger(Cause.FAILURE, self._now, source=run.id))
 
-    def _rerun(self, job: Job, lost: Run, now: datetime) -> None:
+    def _rerun(self, job: Job, lost: Run) -> None:
         """Ask for what was lost once more, as of the time that it was scheduled for: rule C3."""
         trigger = Trigger(Cause.RERUN, lost.trigger.scheduled_at, source=lost.id)
         if self._state.progress[job.id].disabled:
-            self._miss_trigger(job, trigger, Reason.DISABLED, now)
+            self._miss_trigger(job, trigger, Reason.DISABLED)
         else:
             self._trigger(job.id, trigger)
 
-    def _turn_is_over(self, trigger: Trigger, now: datetime) -> None:
+    def _turn_is_over(self, trigger: Trigger) -> None:
         """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""
         if trigger.cause is Cause.PARENT and trigger.source:
-            self._next_in_queue(trigger.source, now)
+            self._next_in_queue(trigger.source)
 
-    def _next_in_queue(self, run_id: str, now: datetime) -> None:
+    def _next_in_queue(self, run_id: str) -> None:
         """Give the turn to the next child that is there and enabled: rules D2, D4."""
         queue = self._state.queues[run_id]
         for position in range(queue.position + 1, len(queue.children)):
             child = self._state.progress.get(queue.children[position])
             if child and not child.disabled:
                 self._state.keep(replace(queue, position=position))
-                self._trigger(child.job_id, Trigger(Cause.PARENT, now, source=run_id))
+                self._trigger(child.job_id, Trigger(Cause.PARENT, self._now, source=run_id))
                 return
         self._state.forget_queue(run_id)
 
