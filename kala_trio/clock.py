@@ -16,7 +16,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for a short time, as exactly as the clock can."""
+        """Sleep for a finite time, as exactly as the clock can."""
         ...
 
 

@@ -13,7 +13,6 @@ class Complaint:
 
     def __init__(self, log: logging.Logger, over: str) -> None:
         """Log to ``log``; ``over`` is the line for the end of the trouble."""
-        self.lasts = False
         self._log = log
         self._over = over
         self._is_told = False
@@ -24,7 +23,6 @@ class Complaint:
 
         That holds for trouble that comes and goes, too.
         """
-        self.lasts = True
         now = trio.current_time()
         if now >= self._quiet_until:
             self._quiet_until = now + _QUIET
@@ -35,4 +33,4 @@ class Complaint:
         """No trouble is there, or it is over: log that, if the trouble was logged."""
         if self._is_told:
             self._log.warning("%s", self._over)
-        self.lasts = self._is_told = False
+        self._is_told = False

@@ -60,12 +60,14 @@ class Pruning:
         """Sweep now, and then again and again; one that fails is tried again soon."""
         complaint = Complaint(log, "the history is pruned again")
         while True:
+            pause = _INTERVAL
             try:
                 await self.sweep()
                 complaint.end()
             except (Unavailable, OSError) as error:
                 complaint.tell(f"the history cannot be pruned, which is tried again: {error}")
-            await trio.sleep(_RETRY if complaint.lasts else _INTERVAL)
+                pause = _RETRY
+            await trio.sleep(pause)
 
     async def sweep(self) -> None:
         """Remove all that is too much by now.

@@ -6,7 +6,6 @@ It is the only task that touches the scheduler, so nothing is shared and nothing
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
 from typing import Protocol
 
 import trio
@@ -38,10 +37,6 @@ _BATCH = 64
 _DECIDING = 0.005
 # No sleep is longer, so that a step of the wall clock is noticed soon.
 _SLICE = 1.0
-# Trio's timers are late by this part of a sleep (the system's slack) and by up to so many seconds
-# (trio rounds): that much is left to the clock's own sleep, in which no message is looked at.
-_SLACK = 0.001
-_ROUNDING = 0.001
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
 
@@ -63,7 +58,8 @@ class _Question:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        self.has_waited = False
+        # A list of jobs takes long: it lets others go first, once.
+        self.gives_way = isinstance(request, CreateAll)
         self.answered = trio.Event()
         self.error: KalaTrioError | None = None
 
@@ -72,11 +68,14 @@ class _Question:
         self.answered.set()
 
 
+_Message = _Question | AttemptEnded | Stop
+
+
 class Supervisor:
     """Runs a scheduler against the world.
 
     ``commit`` makes records durable in one transaction, or raises Unavailable and has kept none;
-    then it is called again until it succeeds, without records where there are none.
+    then it is called again until it succeeds, even with no records.
     """
 
     def __init__(
@@ -90,15 +89,15 @@ class Supervisor:
         self._clock = clock
         self._commit = commit
         self._runner = runner
-        self._inbox: deque[_Question | AttemptEnded | Stop] = deque()
-        self._arrived = trio.Event()
+        self._inbox: deque[_Message] = deque()
+        self._sleep = trio.CancelScope()
+        self._store_fails = False
         self._complaint = Complaint(log, "the database is written again")
         self._stopping = False
         self._is_over = False
         self._in_progress = 0
         self._scheduler: Scheduler
-        self._attempts: trio.Nursery
-        self._orphans: trio.Nursery
+        self._acts: trio.Nursery
 
     async def ask(self, request: Request) -> None:
         """Have ``request`` carried out; return once what it changed is durable (rule C1).
@@ -126,50 +125,51 @@ class Supervisor:
             Unavailable: the store failed at the start, or at the end for good.
         """
         self._scheduler = scheduler
-        await self._commit([each for each in first if not isinstance(each, Act)])
+        if records := [each for each in first if not isinstance(each, Act)]:
+            await self._commit(records)
         self._scheduler.committed()
-        async with trio.open_nursery() as self._orphans, trio.open_nursery() as self._attempts:
+        async with trio.open_nursery() as self._acts:
             self._start(first)
             while self._inbox or self._in_progress or not self._stopping:
                 await self._something_to_do()
                 await self._settle()
             self._is_over = True
-            # Another daemon will wait for them: they belong to no attempt of this one.
-            self._orphans.cancel_scope.cancel()
+            # What is left are orphans, for which another daemon will wait.
+            self._acts.cancel_scope.cancel()
 
-    def _put(self, message: _Question | AttemptEnded | Stop) -> None:
+    def _put(self, message: _Message) -> None:
         self._inbox.append(message)
-        self._arrived.set()
+        self._sleep.cancel()
 
     async def _something_to_do(self) -> None:
         """Wait until a message has arrived or an instant has come; not while the store fails."""
-        while not (self._inbox or self._complaint.lasts):
+        while not (self._inbox or self._store_fails):
             now = self._clock.now()
             if self._scheduler.is_due(now):
                 return
-            seconds = _seconds_until(self._scheduler.next_wake(), now)
-            roughly = seconds * (1 - _SLACK) - _ROUNDING
-            if roughly <= 0:
-                await self._clock.sleep(seconds)
-                continue
-            self._arrived = trio.Event()
-            with trio.move_on_after(roughly):
-                await self._arrived.wait()
+            with trio.CancelScope() as self._sleep:
+                wake = self._scheduler.next_wake()
+                if wake is None:
+                    await trio.sleep_forever()
+                await self._clock.sleep(min(_SLICE, (wake - now).total_seconds()))
 
     async def _settle(self) -> None:
         """Decide on a batch, and on what is due; make it durable; only then act and answer."""
-        batch: list[_Question | AttemptEnded | Stop] = []
-        commands: list[Command] = []
+        happened: list[AttemptEnded | Stop] = []
         accepted: list[_Question] = []
         # What is due comes first, and then what was asked: a request overtakes no occurrence.
-        commands += self._serve_due()
+        commands = self._serve_due()
         end = trio.current_time() + _DECIDING
-        while self._inbox and len(batch) < _BATCH and trio.current_time() < end:
-            if (batch or commands) and self._lets_others_go_first(self._inbox[0]):
+        for taken in range(min(_BATCH, len(self._inbox))):
+            message = self._inbox[0]
+            if trio.current_time() >= end:
                 break
-            message = self._inbox.popleft()
-            batch.append(message)
+            if isinstance(message, _Question) and message.gives_way and (taken or commands):
+                message.gives_way = False
+                break
+            self._inbox.popleft()
             if not isinstance(message, _Question):
+                happened.append(message)
                 self._stopping = self._stopping or isinstance(message, Stop)
                 commands += self._decide(message)
             elif self._stopping:
@@ -184,23 +184,18 @@ class Supervisor:
         records = [each for each in commands if not isinstance(each, Act)]
         try:
             # A store that failed is tried until it works; at the end only with what must be kept.
-            if records or self._in_progress or not self._stopping:
+            if records or (self._store_fails and (self._in_progress or not self._stopping)):
                 await self._commit(records)
                 self._complaint.end()
+                self._store_fails = False
         except Unavailable as error:
-            await self._take_back(batch, accepted, error)
+            self._store_fails = True
+            await self._take_back(happened, accepted, error)
             return
         self._scheduler.committed()
         self._start(commands)
         for question in accepted:
             question.answer()
-
-    def _lets_others_go_first(self, message: _Question | AttemptEnded | Stop) -> bool:
-        """Tell whether ``message`` is a list of jobs, which takes long; it waits for one commit."""
-        if not isinstance(message, _Question) or not isinstance(message.request, CreateAll):
-            return False
-        waits, message.has_waited = not message.has_waited, True
-        return waits
 
     def _serve_due(self) -> list[Command]:
         return self._decide(Tick()) if self._scheduler.is_due(self._clock.now()) else []
@@ -210,7 +205,7 @@ class Supervisor:
 
     async def _take_back(
         self,
-        batch: Sequence[_Question | AttemptEnded | Stop],
+        happened: Sequence[AttemptEnded | Stop],
         accepted: Sequence[_Question],
         error: Unavailable,
     ) -> None:
@@ -222,7 +217,6 @@ class Supervisor:
             raise error
         self._complaint.tell(f"{error}; trying again every {_COMMIT_RETRY:g} s")
         # What happened has happened: it goes back to the head of the inbox, in the old order.
-        happened = [each for each in batch if not isinstance(each, _Question)]
         self._inbox.extendleft(reversed(happened))
         await trio.sleep(_COMMIT_RETRY)
 
@@ -231,9 +225,9 @@ class Supervisor:
             match command:
                 case StartAttempt():
                     self._in_progress += 1
-                    self._attempts.start_soon(self._run_attempt, command)
+                    self._acts.start_soon(self._run_attempt, command)
                 case AwaitOrphan():
-                    self._orphans.start_soon(self._await_orphan, command)
+                    self._acts.start_soon(self._await_orphan, command)
                 case _:
                     pass
 
@@ -249,9 +243,3 @@ class Supervisor:
         ended = await self._runner.await_orphan(act)
         log.warning("run %s attempt %d: %s", ended.run_id, ended.number, reason_of(ended.result))
         self._put(ended)
-
-
-def _seconds_until(wake: datetime | None, now: datetime) -> float:
-    if wake is None:
-        return float("inf")
-    return min(_SLICE, max(0.0, (wake - now).total_seconds()))

@@ -84,11 +84,10 @@ class SleepsUntilItIsTime(Supervisor):
 
     async def _something_to_do(self) -> None:
         while not self._inbox and not self._scheduler.is_due(self._clock.now()):
-            self._arrived = trio.Event()
             wake = self._scheduler.next_wake()
             wait = (wake - self._clock.now()).total_seconds() if wake else math.inf
-            with trio.move_on_after(max(0.0, wait)):
-                await self._arrived.wait()
+            with trio.move_on_after(max(0.0, wait)) as self._sleep:
+                await trio.sleep_forever()
 
 
 class BelievesTheClock(Supervisor):

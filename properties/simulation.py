@@ -24,6 +24,7 @@ from kala_trio.clock import VirtualClock
 from kala_trio.core.errors import KalaTrioError, Unavailable
 from kala_trio.core.job import Attempt, Cause, Exited, Lost, Stopped
 from kala_trio.core.messages import (
+    Act,
     AttemptEnded,
     AwaitOrphan,
     Keep,
@@ -192,6 +193,8 @@ class Daemon:
                     at = world.own_instant(began + pause.at * _SECOND)
                     nursery.start_soon(self._pause, at, pause.seconds)
                 nursery.start_soon(self._end, world.own_instant(began + life.lasts * _SECOND))
+                if all(isinstance(each, Act) for each in first):  # no commit comes before them
+                    self._find_orphans()
                 await self._supervisor.run(scheduler, first)
                 nursery.cancel_scope.cancel()
 

@@ -35,7 +35,6 @@ class Journal:
         """
         self._path = path
         self._thread = trio.CapacityLimiter(1)
-        self._failed = False
         with ExitStack() as cleanup:
             try:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,19 +64,12 @@ class Journal:
     async def commit(self, records: Sequence[Record]) -> None:
         """Make ``records`` durable, all of them in one transaction, in a worker thread.
 
-        Without records, after a commit that failed, tries whether the file can be written again.
+        Without records, tries whether the file can be written.
 
         Raises:
             Unavailable: it failed, and none of them is kept.
         """
-        if not (records or self._failed):
-            return
-        try:
-            await in_thread(self._write, records, limiter=self._thread)
-        except Unavailable:
-            self._failed = True
-            raise
-        self._failed = False
+        await in_thread(self._write, records, limiter=self._thread)
 
     async def prune_runs(self, run_ids: Sequence[str]) -> bool:
         """Remove these runs and their attempts from the history, those that have ended.
