@@ -186,7 +186,7 @@ async def _stop_on_signal(
             supervisor.stop()
             with trio.move_on_after(grace):
                 await anext(received)
-            runner.stop()
+            runner.end_attempts()
             async for _ in received:
                 pass
     finally:  # further signals change nothing, to the very end

@@ -136,7 +136,7 @@ async def test_a_stop_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_pat
 
         nursery.start_soon(attempt)
         found += map(int, (await trio.to_thread.run_sync(pids.read_text)).split())
-        runner.stop()
+        runner.end_attempts()
     assert len(found) == 2
     await trio.to_thread.run_sync(lambda: eventually(lambda: not any(map(is_running, found))))
 

@@ -1,4 +1,4 @@
-"""The fate of due occurrences: which is the trigger, which are missed, how that is recorded."""
+"""What of a job is due, what was passed over, and how misses are recorded; it decides nothing."""
 
 from datetime import datetime, timedelta
 

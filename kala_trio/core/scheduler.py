@@ -1,5 +1,10 @@
 """The state machine: an event goes in, commands come out, and every transition is here.
 
+A job is *busy* while ``Progress.run_id`` names a run, and else *idle*. Unless it is *disabled* it may
+have one *pending* trigger, which waits for the run to end, or in an idle job for the next Tick.
+Each trigger goes through one agenda: it starts a run, becomes pending, or is missed. The scheduler
+as a whole may be *stopping*: then triggers become pending, and no attempt starts.
+
 It reads no clock, does no I/O and mints no id: the instant comes in with the event, so the same
 events at the same instants give the same commands (rule C5).
 """
@@ -382,17 +387,30 @@ class Scheduler:
             if not self._stopping:
                 self._take_pending(progress)
             self._trigger_followers(job, run, outcome)
-            if outcome is Outcome.LOST and job.definition.rerun_lost:
-                self._rerun(job, run)
         self._turn_is_over(run.trigger)
 
     def _trigger_followers(self, job: Job, run: Run, outcome: Outcome) -> None:
-        """Trigger the children after a success, else the failure job: rules D1, D3, D9."""
-        if outcome is Outcome.SUCCEEDED:
-            if children := self._state.children_of(job.id):
-                self._state.keep(Queue(run.id, children, -1))
-                self._next_in_queue(run.id)
-        elif (heir := job.definition.on_failure_job) and not self._state.progress[heir].disabled:
+        """Trigger what is to run after a run that ended so: rules D1, D3, D9, C3."""
+        match outcome:
+            case Outcome.SUCCEEDED:
+                self._trigger_children(job, run)
+            case Outcome.FAILED | Outcome.STOPPED:
+                self._trigger_failure_job(job, run)
+            case Outcome.LOST:
+                self._trigger_failure_job(job, run)
+                if job.definition.rerun_lost:
+                    self._rerun(job, run)
+            case _:
+                assert_never(outcome)
+
+    def _trigger_children(self, job: Job, run: Run) -> None:
+        if children := self._state.children_of(job.id):
+            self._state.keep(Queue(run.id, children, -1))
+            self._next_in_queue(run.id)
+
+    def _trigger_failure_job(self, job: Job, run: Run) -> None:
+        heir = job.definition.on_failure_job
+        if heir and not self._state.progress[heir].disabled:
             self._trigger(heir, Trigger(Cause.FAILURE, self._now, source=run.id))
 
     def _rerun(self, job: Job, lost: Run) -> None:

@@ -109,7 +109,7 @@ class LocalRunner:
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
 
-    def stop(self) -> None:
+    def end_attempts(self) -> None:
         """From now on stop every attempt (rule C4): those in progress, and later ones unstarted.
 
         Its process group gets SIGTERM, and what is left of the group after ``term_timeout``
