@@ -1,7 +1,7 @@
 """The state machine: an event goes in, commands come out, and every transition is here.
 
-A job is *busy* while ``Progress.run_id`` names a run, and else *idle*. Unless it is *disabled* it may
-have one *pending* trigger, which waits for the run to end, or in an idle job for the next Tick.
+A job is *busy* while ``Progress.run_id`` names a run, and else *idle*. Unless it is *disabled* it
+may have one *pending* trigger, which waits for the run to end, or in an idle job for the next Tick.
 Each trigger goes through one agenda: it starts a run, becomes pending, or is missed. The scheduler
 as a whole may be *stopping*: then triggers become pending, and no attempt starts.
 
