@@ -56,13 +56,13 @@ def pouring(service: Service) -> Iterator[None]:
         yield
     finally:
         os.kill(int(head[0]), signal.SIGKILL)
-        left_out = output(service, f"{job_id}.1").partition(b"[... ")[2].split()[0]
+        left_out = output(service, f"{job_id}.1").partition("[... ")[2].split()[0]
         print(f"poured: {int(left_out) / 1e6 / (time.monotonic() - began):.0f} MB a second")
 
 
-def output(service: Service, run_id: str) -> bytes:
+def output(service: Service, run_id: str) -> str:
     status, text = service.request("GET", f"/run/output/{run_id}/")
-    return text if status == 200 else b""
+    return text if status == 200 else ""
 
 
 def drift(place: Place) -> None:

@@ -108,7 +108,7 @@ class _Ours:
 
     def found(self) -> int:
         with running(self._db) as service:
-            return len(msgspec.json.decode(service.get("/job/"))["jobs"])
+            return len(service.get("/job/")["jobs"])
 
     @contextmanager
     def serving(self, work: Work | None = None, count: int = 0) -> Iterator[None]:
@@ -119,11 +119,11 @@ class _Ours:
 
     def told(self, what: str) -> int:
         with running(self._db) as service:
-            jobs = msgspec.json.decode(service.get("/job/"))["jobs"]
+            jobs = service.get("/job/")["jobs"]
             if what == "lost":
-                runs = [msgspec.json.decode(service.get(f"/job/runs/{each}/")) for each in jobs]
+                runs = [service.get(f"/job/runs/{each}/") for each in jobs]
                 return sum(run["outcome"] == "lost" for found in runs for run in found["runs"])
-            missed = [msgspec.json.decode(service.get(f"/job/missed/{each}/")) for each in jobs]
+            missed = [service.get(f"/job/missed/{each}/") for each in jobs]
             return sum(one["count"] for found in missed for one in found["missed"])
 
 

@@ -7,10 +7,7 @@ import os
 import resource
 import signal
 import socket
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -20,11 +17,9 @@ import trio
 
 from kala_trio import __version__
 from kala_trio.clock import WallClock
-from kala_trio.complaint import Complaint
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
-from kala_trio.core.messages import Command, Request
+from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
-from kala_trio.door import serve_door
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_root
 from kala_trio.runner.process import VARIABLES, LocalRunner
@@ -32,7 +27,8 @@ from kala_trio.settings import Settings
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
 from kala_trio.supervisor import Supervisor
-from kala_trio.threads import in_thread, needing_a_thread
+from kala_trio.threads import in_thread
+from kala_trio.web_process import keep_web_process
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +39,6 @@ _STANDARD_ERROR = 2
 _ADDRESS_PATIENCE = 3.0
 # How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
-# A web process that ended within this many seconds of its start did no good.
-_WEB_SETTLED = 10.0
-_WEB_LONGEST_PAUSE = 5.0
-# How long the web process may take to answer its last requests.
-_WEB_LAST_ANSWERS = 5.0
 
 
 def run(settings: Settings) -> None:
@@ -145,7 +136,7 @@ async def _serve(
         supervisor = Supervisor(clock=clock, commit=journal.commit, runner=runner)
         await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
         async with trio.open_nursery() as faces:
-            faces.start_soon(_keep_web, listener, settings, supervisor.ask)
+            faces.start_soon(keep_web_process, listener, settings, supervisor.ask)
             try:  # in a thread, so that the web process gets ready meanwhile
                 scheduler, first = await in_thread(_restore, journal, settings.db)
             except Unavailable:  # there is none
@@ -192,72 +183,3 @@ async def _stop_on_signal(
     finally:  # further signals change nothing, to the very end
         for each in heeded:
             signal.signal(each, signal.SIG_IGN)
-
-
-async def _keep_web(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
-) -> None:
-    """Run the web process, and start it again when it dies: at once, then after growing pauses."""
-    pause = 0.0
-    complaint = Complaint(log, "the web process is back")
-    while True:
-        began = trio.current_time()
-        try:
-            how = await _run_web(listener, settings, ask, complaint)
-        except (OSError, Unavailable) as error:  # too many processes or open files, say
-            how = f"could not be started: {error}"
-        pause = 0.0 if trio.current_time() - began > _WEB_SETTLED else pause
-        complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
-        await trio.sleep(pause)
-        pause = min(_WEB_LONGEST_PAUSE, 2 * pause or 0.1)
-
-
-async def _run_web(
-    listener: socket.socket,
-    settings: Settings,
-    ask: Callable[[Request], Awaitable[None]],
-    complaint: Complaint,
-) -> str:
-    """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
-
-    Raises OSError or Unavailable where it can't be started.
-    """
-    ours, theirs = trio.socket.socketpair()
-    with theirs, needing_a_thread():
-        process = await trio.lowlevel.open_process(
-            _web_command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
-            stdin=subprocess.DEVNULL,
-            pass_fds=(listener.fileno(), theirs.fileno()),
-            process_group=0,
-        )
-    try:
-        async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
-            nursery.start_soon(_end_when_settled, complaint)
-            await serve_door(stream, ask)
-            nursery.cancel_scope.cancel()
-    finally:
-        with trio.CancelScope(shield=True):
-            with trio.move_on_after(_WEB_LAST_ANSWERS):
-                await process.wait()
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-    return f"ended with status {process.returncode}"
-
-
-async def _end_when_settled(complaint: Complaint) -> None:
-    await trio.sleep(_WEB_SETTLED)
-    complaint.end()
-
-
-def _web_command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:
-    return [
-        sys.executable,
-        "-P",  # the directory that the daemon was started in is no place to import from
-        "-m",
-        "kala_trio.web.worker",
-        f"--socket-fd={listener}",
-        f"--door-fd={door}",
-        f"--db={os.fspath(db)}",
-        f"--default-owner={default_owner}",
-    ]

@@ -24,7 +24,7 @@ FLOORS = [
     "store.journal store.reader store.backup "
     "runner.orphans runner.output runner.stream runner.process bodies wire",
     "supervisor door pruning",
-    "settings web.application web.api web.guard web.worker daemon",
+    "settings web.application web.api web.guard web.worker web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "

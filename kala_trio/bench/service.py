@@ -1,5 +1,6 @@
-"""A real daemon on a database of its own: started, asked, looked at, and killed."""
+"""A real daemon on a database of its own: started, asked, looked at, and ended."""
 
+import json
 import os
 import signal
 import subprocess
@@ -7,57 +8,73 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 from kala_trio.core.errors import CannotStart
 
-_PATIENCE = 60.0
+PATIENCE = 60.0
+"""How many seconds until something that must happen is given up on."""
+
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Service:
-    """A running daemon; ``start_up`` is how long its first answer took, in seconds."""
+    """A running daemon, on any free port unless the flags name one."""
 
-    def __init__(self, db: Path, *flags: str, port: int = 0) -> None:
-        """Start it, and wait for its first answer."""
+    def __init__(self, db: Path, *flags: str, wrapper: Sequence[str] = ()) -> None:
+        """Start it, and wait for its first line; ``wrapper`` is a command that starts it.
+
+        Raises:
+            CannotStart: it said something else.
+        """
         self.db = db
-        began = time.monotonic()
-        command = [sys.executable, "-m", "kala_trio", "run", f"--port={port}", f"--db={db}"]
+        self._began = time.monotonic()
         self.process = subprocess.Popen(
-            [*command, *flags], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*wrapper, *command(db, *flags)],
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stderr
-        first_line = self.process.stderr.readline()
-        if "http://" not in first_line:
-            raise CannotStart(f"the daemon to measure did not start: {first_line.strip()}")
-        self.port = int(first_line.split()[2].rstrip(",").rpartition(":")[2])
-        self.get("/stats/")
-        self.start_up = time.monotonic() - began
+        self.first_line = self.process.stderr.readline()
+        if "http://" not in self.first_line:
+            self.process.kill()
+            said = self.first_line + self.process.communicate()[1]
+            raise CannotStart(f"the daemon did not start: {said.strip()}")
+        self.url = self.first_line.split()[2].rstrip(",")
+        self.port = int(self.url.rpartition(":")[2])
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-        """Return the status and the body of an answer; ``path`` is that under ``/api/v1``."""
-        url = f"http://127.0.0.1:{self.port}/api/v1{path}"
-        asked = urllib.request.Request(url, body, method=method)
+    @cached_property
+    def start_up(self) -> float:
+        """How long it took until its first answer, which is asked for at the first look; in s."""
+        self.get("/stats/")
+        return time.monotonic() - self._began
+
+    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
+        """Return the status and the text of an answer; ``path`` is that under ``/api/v1``."""
+        asked = urllib.request.Request(f"{self.url}/api/v1{path}", body, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=_PATIENCE) as answer:
-                return answer.status, answer.read()
+            with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
+                return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read()
+                return error.code, error.read().decode()
 
-    def get(self, path: str) -> bytes:
-        """Return the answer to a path that must be there."""
+    def get(self, path: str) -> Any:
+        """Return the JSON of a path that must be there."""
         status, answer = self.request("GET", path)
         if status != 200:
             raise CannotStart(f"GET {path} was answered with {status}: {answer[:200]!r}")
-        return answer
+        return json.loads(answer)
 
     def memory(self) -> float:
         """Return the resident memory of both processes, in MB."""
         kib = 0
-        for pid in (self.process.pid, self._web()):
+        for pid in (self.process.pid, self.web_process()):
             status = Path(f"/proc/{pid}/status").read_text()
             kib += int(status.partition("VmRSS:")[2].split()[0])
         return kib * 1024 / 1e6
@@ -65,21 +82,29 @@ class Service:
     def cpu(self) -> float:
         """Return what both processes, and the attempts that ended, used of processors, in s."""
         ticks = 0
-        for pid in (self.process.pid, self._web()):
+        for pid in (self.process.pid, self.web_process()):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += sum(int(field) for field in fields[11:15])
         return ticks / _TICK
 
-    def kill(self) -> None:
-        """End it as a power cut would."""
-        self.end(signal.SIGKILL)
-
-    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """End it, and wait until it has."""
+    def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
+        """Send a signal; return the exit status, and what it said after its first line."""
         self.process.send_signal(number)
-        self.process.communicate(timeout=_PATIENCE)
+        _, errors = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, errors
 
-    def _web(self) -> int:
+    def __enter__(self) -> Self:
+        """Run until the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill it, if the block did not end it."""
+        with self.process:
+            if self.process.returncode is None:
+                self.process.kill()
+
+    def web_process(self) -> int:
+        """Return the process id of the web process."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         children = [int(pid) for task in tasks for pid in task.read_text().split()]
         (web,) = (pid for pid in children if b"web.worker" in _command_line(pid))
@@ -93,13 +118,14 @@ def _command_line(pid: int) -> bytes:
         return b""
 
 
+def command(db: Path, *flags: str) -> list[str]:
+    """Return the command that runs a daemon, on any free port unless the flags name one."""
+    return [sys.executable, "-m", "kala_trio", "run", "--port=0", f"--db={db}", *flags]
+
+
 @contextmanager
-def running(db: Path, *flags: str, port: int = 0) -> Iterator[Service]:
-    """Run a daemon until the block ends, killing it if the block did not end it."""
-    service = Service(db, *flags, port=port)
-    with service.process:
-        try:
-            yield service
-        finally:
-            if service.process.returncode is None:
-                service.kill()
+def running(db: Path, *flags: str) -> Iterator[Service]:
+    """Run a daemon that has answered once, until the block ends."""
+    with Service(db, *flags) as service:
+        assert service.start_up
+        yield service

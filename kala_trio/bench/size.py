@@ -1,6 +1,7 @@
 """Size: memory, start-up and recovery, with many jobs and with a long history."""
 
 import json
+import signal
 import time
 from collections.abc import Iterator
 
@@ -32,9 +33,9 @@ def measure(place: Place) -> Iterator[Sample]:
                 memory, start_up = service.memory() - empty, service.start_up
                 idle = _idle(service, place.extent.seconds)
                 create(service, 1, 0.5, json.dumps(JOB))  # so that the log is not empty
-                service.kill()
+                service.end(signal.SIGKILL)
                 port = service.port
-            with running(db, port=port) as service:
+            with running(db, f"--port={port}") as service:
                 recovery = service.start_up
                 began = time.perf_counter()
                 service.end()

@@ -1,0 +1,95 @@
+"""The web process next door: started, served through its door, and started again if it dies."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from kala_trio.complaint import Complaint
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.messages import Request
+from kala_trio.door import serve_door
+from kala_trio.settings import Settings
+from kala_trio.threads import needing_a_thread
+
+log = logging.getLogger(__name__)
+
+# A web process that ended within this many seconds of its start did no good.
+_SETTLED = 10.0
+_LONGEST_PAUSE = 5.0
+# How long the web process may take to answer its last requests.
+_LAST_ANSWERS = 5.0
+
+
+async def keep_web_process(
+    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+) -> None:
+    """Run the web process, and start it again when it dies: at once, then after growing pauses."""
+    pause = 0.0
+    complaint = Complaint(log, "the web process is back")
+    while True:
+        began = trio.current_time()
+        try:
+            how = await _run(listener, settings, ask, complaint)
+        except (OSError, Unavailable) as error:  # too many processes or open files, say
+            how = f"could not be started: {error}"
+        pause = 0.0 if trio.current_time() - began > _SETTLED else pause
+        complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
+        await trio.sleep(pause)
+        pause = min(_LONGEST_PAUSE, 2 * pause or 0.1)
+
+
+async def _run(
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request], Awaitable[None]],
+    complaint: Complaint,
+) -> str:
+    """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
+
+    Raises OSError or Unavailable where it can't be started.
+    """
+    ours, theirs = trio.socket.socketpair()
+    with theirs, needing_a_thread():
+        process = await trio.lowlevel.open_process(
+            _command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
+            stdin=subprocess.DEVNULL,
+            pass_fds=(listener.fileno(), theirs.fileno()),
+            process_group=0,
+        )
+    try:
+        async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
+            nursery.start_soon(_end_when_settled, complaint)
+            await serve_door(stream, ask)
+            nursery.cancel_scope.cancel()
+    finally:
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(_LAST_ANSWERS):
+                await process.wait()
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+    return f"ended with status {process.returncode}"
+
+
+async def _end_when_settled(complaint: Complaint) -> None:
+    await trio.sleep(_SETTLED)
+    complaint.end()
+
+
+def _command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:
+    return [
+        sys.executable,
+        "-P",  # the directory that the daemon was started in is no place to import from
+        "-m",
+        "kala_trio.web.worker",
+        f"--socket-fd={listener}",
+        f"--door-fd={door}",
+        f"--db={os.fspath(db)}",
+        f"--default-owner={default_owner}",
+    ]
