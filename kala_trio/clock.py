@@ -2,7 +2,7 @@
 
 import ctypes
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Protocol
 
 import trio
@@ -37,24 +37,6 @@ class WallClock:
             await trio.lowlevel.wait_readable(timer)
         finally:
             os.close(timer)
-
-
-class VirtualClock:
-    """Trio's own clock counted from ``epoch``: exact under ``trio.testing.MockClock``."""
-
-    def __init__(self, epoch: datetime) -> None:
-        """Let trio's present moment be ``epoch``."""
-        self._epoch = epoch
-        self._zero = trio.current_time()
-
-    def now(self) -> datetime:
-        """Return the virtual instant, to the nearest microsecond."""
-        elapsed = round((trio.current_time() - self._zero) * 1_000_000)
-        return self._epoch + timedelta(microseconds=elapsed)
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep in virtual time."""
-        await trio.sleep(seconds)
 
 
 # Linux's timerfd_create(2), which Python has from 3.13 on.

@@ -15,12 +15,10 @@ import traceback
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
 
 import trio
 from trio.testing import MockClock
 
-from kala_trio.clock import VirtualClock
 from kala_trio.core.errors import KalaTrioError, Unavailable
 from kala_trio.core.job import Attempt, Cause, Exited, Lost, Stopped
 from kala_trio.core.messages import (
@@ -36,6 +34,7 @@ from kala_trio.core.messages import (
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
 from properties.checkers import broken_rules
+from properties.clocks import ShownClock
 from properties.ledger import (
     Asked,
     ClockSet,
@@ -55,32 +54,6 @@ _SECOND = 1_000_000
 _PATIENCE = 120
 
 
-class ShownClock:
-    """A wall clock that somebody sets."""
-
-    def __init__(self) -> None:
-        """Show the true time at first."""
-        self._true = VirtualClock(EPOCH)
-        self._since = EPOCH
-        self._step = timedelta()
-        self._drift = 0
-
-    def now(self) -> datetime:
-        """Return the time that is shown."""
-        true = self._true.now()
-        return true + self._step + (true - self._since) * self._drift // _SECOND
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep for a time that neither steps nor drift change."""
-        await self._true.sleep(seconds)
-
-    def set(self, seconds: int, drift: int = 0) -> None:
-        """Set it by ``seconds``; from now on it gains ``drift`` microseconds a second."""
-        shown, self._since = self.now(), self._true.now()
-        self._step = shown - self._since + timedelta(seconds=seconds)
-        self._drift = drift
-
-
 class World:
     """What outlives a daemon: the store, the processes, the clock, and the ledger."""
 
@@ -96,7 +69,7 @@ class World:
         self.script = script
         self.supervisor = supervisor
         self.store = store()
-        self.clock = ShownClock()
+        self.clock = ShownClock(EPOCH)
         self.ledger = Ledger(script)
         self._taken = {0}
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from trio.testing import MockClock
 
-from kala_trio.clock import VirtualClock
 from kala_trio.core.job import (
     Attempt,
     Cause,
@@ -30,6 +29,7 @@ from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_path
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
+from properties.clocks import VirtualClock
 
 # Each example has a file of its own, on a real disk.
 PROFILE = settings.default or settings()
