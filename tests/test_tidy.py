@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
+
+from kala_trio.cli import main
+from kala_trio.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 MODULES = {
@@ -32,6 +36,9 @@ FLOORS = [
     "cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
+
+LONG_MODULES = {"kala_trio.core.scheduler": 450}
+LONG_FUNCTIONS = {"kala_trio.store.schema._first_version": 79, "kala_trio.web.api.create_app": 107}
 
 FORBIDDEN_IN_CORE = {"trio", "sqlite3", "sqlite_utils", "quart", "hypercorn", "socket", "random"}
 FORBIDDEN_IN_CORE |= {"secrets", "time", "uuid", "os", "subprocess", "logging", "threading"}
@@ -85,7 +92,38 @@ def test_a_module_says_why_it_exists_and_can_be_read_in_one_sitting(name: str) -
     text = MODULES[name].read_text()
     first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert first.endswith((".", ":"))
-    assert len(text.splitlines()) <= 450
+    assert len(text.splitlines()) <= LONG_MODULES.get(name, 350)
+
+
+def test_a_function_can_be_seen_at_once() -> None:
+    """In 60 lines, save a few; these can only get shorter."""
+    lengths = {
+        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: length for name, length in lengths.items() if length > 60} == LONG_FUNCTIONS
+
+
+def test_nothing_is_left_to_be_done_later() -> None:
+    files = [
+        path
+        for room in (
+            "kala_trio",
+            "properties",
+            "tests",
+            "torture",
+            "benchmarks",
+            "examples",
+            "docs",
+        )
+        for path in (ROOT / room).rglob("*.*")
+        if path.suffix in {".py", ".md", ".sh", ".c"}
+    ]
+    left = [path for path in files if re.search("TO[D]O|FIX[M]E|XX[X]", path.read_text())]
+    assert files
+    assert left == []
 
 
 def test_no_name_says_nothing() -> None:
@@ -123,6 +161,22 @@ def test_every_route_is_documented_and_the_other_way_round() -> None:
             built.add((method.upper(), re.sub(r"<(\w+)>", r"{\1}", named)))
     documented = re.findall(r"^### (\w+) `(.*?)`", (ROOT / "docs/http-api.md").read_text(), re.M)
     assert built == set(documented)
+
+
+def test_every_flag_and_setting_is_documented_and_the_other_way_round() -> None:
+    text = (ROOT / "docs/cli.md").read_text()
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("|"))
+    flags = {
+        flag
+        for command in main.commands.values()
+        for parameter in command.params
+        if isinstance(parameter, click.Option) and not parameter.hidden
+        for flag in parameter.opts
+    }
+    assert set(re.findall(r"`(--?[a-z-]+)", rows)) == flags
+    settings = set(Settings.__struct_fields__)
+    assert set(re.findall(r"\| `([a-z_]+)` \|", rows)) == settings
+    assert {name.upper() for name in settings} <= set(re.findall(r"`KALA_TRIO_([A-Z_]+)`", rows))
 
 
 @pytest.mark.parametrize(
