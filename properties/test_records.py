@@ -300,3 +300,29 @@ def test_an_occurrence_that_a_new_zone_database_puts_off_is_still_the_next_one(h
     else:
         assert runs == [4]
         assert not missed
+
+
+@pytest.mark.parametrize("event", [Tick(), Delete("a")])
+@pytest.mark.parametrize(
+    ("schedule", "noted", "due"),
+    [
+        ("R1/2011-12-29T12:00:00[Pacific/Apia]/P1D", "2011-12-30T21:00Z", 1),  # on no day there
+        ("R2/2011-12-29T12:00:00[Pacific/Apia]/P1D", "2011-12-30T21:00Z", 2),
+        ("R3/2026-07-01T09:00:00[Europe/Berlin]/PT30M", "2026-07-01T09:00Z", 3),  # late by 1:30
+    ],
+)
+def test_what_was_noted_as_the_next_occurrence_is_one_whatever_a_new_zone_database_says(
+    schedule: str, noted: str, due: int, event: Event
+) -> None:
+    """L5: it is run or missed, and counted, though it should have been earlier or not at all."""
+    first = Occurrence(1, datetime.fromisoformat(noted))
+    job = Job("a", 1, first.at - timedelta(days=2), Definition("a", "true", schedule=schedule))
+    progress = Progress("a", False, first, runs=1, finished=1)
+    scheduler, _ = Scheduler.restore(Snapshot((job,), (progress,)), first.at - timedelta(hours=1))
+    now = first.at + timedelta(hours=2)
+    commands = scheduler.handle(event, now) + scheduler.handle(Tick(), now)
+    kept = [each.value for each in commands if isinstance(each, Keep)]
+    runs = [each for each in kept if isinstance(each, Run)]
+    missed = [each for each in kept if isinstance(each, Missed)]
+    assert len(runs) + sum(each.count for each in missed) == due
+    assert all(each.count and each.first <= each.last for each in missed)

@@ -64,7 +64,10 @@ def first_occurrence(job: Job) -> Occurrence | None:
 
 
 class Due(Struct, frozen=True):
-    """The occurrences of a job that are due and whose fate is open: ``first`` to ``latest``."""
+    """The occurrences of a job that are due and whose fate is open: ``first`` to ``latest``.
+
+    ``first`` is as it was noted: what the zone database says of it may have changed since.
+    """
 
     schedule: Schedule
     first: Occurrence
@@ -78,8 +81,7 @@ class Due(Struct, frozen=True):
         """Describe those before the latest; None if there are none."""
         if self.first.number == self.latest.number:
             return None
-        last = self.schedule.last_at(self.latest.at - _MOMENT)
-        return self._span(last) if last else None
+        return self._span(_last_at(self.schedule, self.latest.at - _MOMENT, self.first))
 
     def coming(self) -> Occurrence | None:
         """Return the occurrence after the latest."""
@@ -89,18 +91,25 @@ class Due(Struct, frozen=True):
         return coming
 
     def _span(self, last: Occurrence) -> Span:
-        first, count = self.first, self.schedule.count(self.first.number, last.number)
-        return Span(Cause.OCCURRENCE, count, first.at, last.at, first.number, last.number)
+        first = self.first
+        count = 1 + self.schedule.count(first.number + 1, last.number)
+        earliest = min(first.at, last.at)
+        return Span(Cause.OCCURRENCE, count, earliest, last.at, first.number, last.number)
 
 
 def due_of(job: Job, progress: Progress, now: datetime) -> Due | None:
     """Return what of a job is due at ``now``; None if nothing is."""
-    schedule, first = schedule_of(job), progress.next
-    if schedule is None or first is None or first.at > now:
+    first = progress.next
+    if first is None or first.at > now:
         return None
-    # The zone database may say of ``first`` by now that it is still to come.
-    latest = schedule.last_at(now)
-    return Due(schedule, first, latest if latest and latest.number > first.number else first)
+    schedule = schedule_of(job)
+    return Due(schedule, first, _last_at(schedule, now, first)) if schedule else None
+
+
+def _last_at(schedule: Schedule, t: datetime, first: Occurrence) -> Occurrence:
+    """Return the last occurrence that is not later than ``t``, and none before ``first``."""
+    last = schedule.last_at(t)
+    return last if last and last.number > first.number else first
 
 
 def trigger_of(occurrence: Occurrence) -> Trigger:
