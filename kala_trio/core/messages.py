@@ -148,3 +148,7 @@ class Snapshot(Struct, frozen=True):
             yield run.started_at
         for attempt in self.attempts:
             yield attempt.started_at
+
+
+EMPTY = Snapshot()
+"""What there is before the first job."""

@@ -30,6 +30,7 @@ from kala_trio.core.job import (
     outcome_of,
 )
 from kala_trio.core.messages import (
+    EMPTY,
     Act,
     AttemptEnded,
     AwaitOrphan,
@@ -72,12 +73,12 @@ class Scheduler:
     durable the caller says ``committed``; if it can't be made so, ``rollback``.
     """
 
-    def __init__(self) -> None:
-        """Begin without any job."""
-        self._state = State()
+    def __init__(self, snapshot: Snapshot = EMPTY) -> None:
+        """Know what is durable; ``restore`` also decides on what has come due since."""
+        self._state = State(snapshot)
         self._stopping = False
-        self._now = _BEFORE_ALL
-        self._jobs_created = 0
+        self._now = max(snapshot.instants(), default=_BEFORE_ALL)
+        self._jobs_created = snapshot.jobs[-1].number if snapshot.jobs else 0
         self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
         self._triggered = 0
@@ -86,10 +87,8 @@ class Scheduler:
     @classmethod
     def restore(cls, snapshot: Snapshot, at: datetime) -> tuple[Self, list[Command]]:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
-        self = cls()
-        self._now = max([at, *snapshot.instants()])
-        self._state = State.of(snapshot)
-        self._wakes = Wakes(self._state)
+        self = cls(snapshot)
+        self._now = max(self._now, at)
         for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
@@ -98,8 +97,6 @@ class Scheduler:
                 self._keep(replace(progress, pending=waiting))
             if not progress.disabled and progress.next and progress.next.at <= self._now:
                 self._catch_up(job, Reason.DOWNTIME)
-        if snapshot.jobs:
-            self._jobs_created = snapshot.jobs[-1].number
         self._acts += [
             AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
         ]

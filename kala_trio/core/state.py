@@ -1,10 +1,10 @@
 """What the scheduler knows: frozen values in dicts, each change recorded and undoable."""
 
-from collections.abc import Hashable
-from typing import Self, TypeVar, assert_never
+from collections.abc import Hashable, Iterator
+from typing import TypeVar, assert_never
 
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run
-from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
+from kala_trio.core.messages import EMPTY, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -17,34 +17,21 @@ class State:
     dicts freely; change them through the methods.
     """
 
-    def __init__(self) -> None:
-        """Know nothing yet."""
-        self.jobs: dict[str, Job] = {}
-        self.progress: dict[str, Progress] = {}
-        self.runs: dict[str, Run] = {}
-        self.attempts: dict[str, Attempt] = {}
-        self.queues: dict[str, Queue] = {}
-        # By job: those that follow it, with their numbers, after its success or after its failure.
-        self._children: dict[str, dict[str, int]] = {}
-        self._heirs: dict[str, dict[str, int]] = {}
-        self._records: dict[tuple[type, Hashable], Record] = {}
-        self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
-
-    @classmethod
-    def of(cls, snapshot: Snapshot) -> Self:
+    def __init__(self, snapshot: Snapshot = EMPTY) -> None:
         """Know what is durable already, so that there is nothing to record or to undo."""
-        self = cls()
         self.jobs = {job.id: job for job in snapshot.jobs}
         self.progress = {progress.job_id: progress for progress in snapshot.progress}
         self.runs = {run.id: run for run in snapshot.runs}
         self.attempts = {attempt.run_id: attempt for attempt in snapshot.attempts}
         self.queues = {queue.run_id: queue for queue in snapshot.queues}
+        self._records: dict[tuple[type, Hashable], Record] = {}
+        self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
+        # By job: those that follow it, with their numbers, after its success or after its failure.
+        self._children: dict[str, dict[str, int]] = {}
+        self._heirs: dict[str, dict[str, int]] = {}
         for job in snapshot.jobs:
-            for parent in job.definition.parent_jobs:
-                self._children.setdefault(parent, {})[job.id] = job.number
-            if origin := job.definition.on_failure_job:
-                self._heirs.setdefault(origin, {})[job.id] = job.number
-        return self
+            for followers, other in self._followed(job):
+                followers.setdefault(other, {})[job.id] = job.number
 
     def children_of(self, job_id: str) -> tuple[str, ...]:
         """Return a job's children in the order in which they were attached (rule D2)."""
@@ -60,7 +47,9 @@ class State:
         key: Hashable
         match value:
             case Job(id=key):
-                self._link(self.jobs.get(key), value)
+                if old := self.jobs.get(key):
+                    self._unlink(old)
+                self._link(value)
                 self._set(self.jobs, key, value)
             case Progress(job_id=key):
                 self._set(self.progress, key, value)
@@ -79,7 +68,7 @@ class State:
 
     def forget_job(self, job_id: str) -> None:
         """Drop a job and its progress; what it has in progress stays (rule M3)."""
-        self._link(self.jobs[job_id], None)
+        self._unlink(self.jobs[job_id])
         self._set(self.jobs, job_id, None)
         self._set(self.progress, job_id, None)
         self._records.pop((Progress, job_id), None)
@@ -122,24 +111,24 @@ class State:
         self._records.clear()
         return concerned & self.jobs.keys()
 
-    def _link(self, old: Job | None, new: Job | None) -> None:
-        job = new or old
-        if job is None:
-            return
-        for index, before, after in (
-            (self._children, _parents(old), _parents(new)),
-            (self._heirs, _failure_job(old), _failure_job(new)),
-        ):
-            if before == after:
-                continue
-            for other in set(before).difference(after):
-                self._set(index[other], job.id, None)
-                if not index[other]:
-                    self._set(index, other, None)
-            for other in set(after).difference(before):
-                if other not in index:
-                    self._set(index, other, {})
-                self._set(index[other], job.id, job.number)
+    def _link(self, job: Job) -> None:
+        for followers, other in self._followed(job):
+            if other not in followers:
+                self._set(followers, other, {})
+            self._set(followers[other], job.id, job.number)
+
+    def _unlink(self, job: Job) -> None:
+        for followers, other in self._followed(job):
+            self._set(followers[other], job.id, None)
+            if not followers[other]:
+                self._set(followers, other, None)
+
+    def _followed(self, job: Job) -> Iterator[tuple[dict[str, dict[str, int]], str]]:
+        """Yield each job that this one follows, and where its followers are."""
+        for parent in job.definition.parent_jobs:
+            yield self._children, parent
+        if origin := job.definition.on_failure_job:
+            yield self._heirs, origin
 
     def _set(self, table: dict[K, V], key: K, value: V | None) -> None:
         old = table.get(key)
@@ -148,11 +137,3 @@ class State:
             table.pop(key, None)
         else:
             table[key] = value
-
-
-def _parents(job: Job | None) -> tuple[str, ...]:
-    return job.definition.parent_jobs if job else ()
-
-
-def _failure_job(job: Job | None) -> tuple[str, ...]:
-    return (job.definition.on_failure_job,) if job and job.definition.on_failure_job else ()
