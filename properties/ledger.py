@@ -17,6 +17,7 @@ from kala_trio.core.job import (
     Result,
     Run,
     Trigger,
+    Value,
 )
 from kala_trio.core.messages import Create, ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
 from properties.scripts import Script
@@ -171,7 +172,7 @@ def _word(record: Record) -> str:
             assert_never(record)
 
 
-def _words_for(value: Job | Progress | Run | Attempt | Missed | Queue) -> str:
+def _words_for(value: Value) -> str:
     match value:
         case Job():
             words = f"job {value.id}"

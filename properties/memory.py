@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 
@@ -33,7 +33,7 @@ class MemoryStore:
                 case _:
                     assert_never(record)
 
-    def _keep(self, value: Job | Progress | Run | Attempt | Missed | Queue) -> None:
+    def _keep(self, value: Value) -> None:
         match value:
             case Job():
                 self.jobs[value.id] = value

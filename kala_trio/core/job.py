@@ -229,3 +229,7 @@ class Progress(Struct, frozen=True, gc=False):
     last_attempted_run: datetime | None = None
     misses: int = 0
     latest_missed: tuple[Missed, ...] = ()
+
+
+Value = Job | Progress | Run | Attempt | Missed | Queue
+"""All that is kept: each has an identity, and the last of one identity counts."""

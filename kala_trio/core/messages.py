@@ -5,16 +5,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kala_trio.core.job import (
-    Attempt,
-    Definition,
-    Job,
-    Missed,
-    Progress,
-    Queue,
-    Result,
-    Run,
-)
+from kala_trio.core.job import Attempt, Definition, Job, Progress, Queue, Result, Run, Value
 
 
 class Create(Struct, frozen=True, tag=True):
@@ -83,7 +74,7 @@ Event = Request | Tick | AttemptEnded | Stop
 class Keep(Struct, frozen=True):
     """Make this value durable, in place of an earlier one of the same identity."""
 
-    value: Job | Progress | Run | Attempt | Missed | Queue
+    value: Value
 
 
 class ForgetJob(Struct, frozen=True):

@@ -134,8 +134,10 @@ def in_time(job: Job, scheduled_at: datetime, now: datetime) -> bool:
     return end is None or now <= end
 
 
-def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> Progress:
-    """Record a miss: the last of ``latest_missed`` of the returned progress (rule L5).
+def with_missed(
+    job: Job, progress: Progress, missed: Span, reason: Reason
+) -> tuple[Progress, Missed]:
+    """Record a miss; return the progress that knows of it, and the record (rule L5).
 
     It extends the latest record of its cause and reason where the two are adjacent.
     """
@@ -148,7 +150,7 @@ def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> P
             last=missed.last,
             last_occurrence=missed.last_occurrence,
         )
-        return replace(progress, latest_missed=(*others, record))
+        return replace(progress, latest_missed=(*others, record)), record
     record = Missed(
         job.id,
         job.definition.name,
@@ -160,7 +162,7 @@ def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> P
         missed.last,
         missed.last_occurrence,
     )
-    return replace(progress, misses=record.number, latest_missed=(*others, record))
+    return replace(progress, misses=record.number, latest_missed=(*others, record)), record
 
 
 def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> bool:

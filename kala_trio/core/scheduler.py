@@ -322,9 +322,9 @@ class Scheduler:
         self._turn_is_over(trigger)
 
     def _miss(self, job: Job, missed: Span, reason: Reason) -> None:
-        progress = with_missed(job, self._state.progress[job.id], missed, reason)
+        progress, record = with_missed(job, self._state.progress[job.id], missed, reason)
         self._keep(progress)
-        self._state.keep(progress.latest_missed[-1])
+        self._state.keep(record)
 
     # Runs
 

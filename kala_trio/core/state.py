@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterator
 from typing import TypeVar, assert_never
 
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
 from kala_trio.core.messages import EMPTY, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 K = TypeVar("K", bound=Hashable)
@@ -42,7 +42,7 @@ class State:
         """Return the jobs whose definition names this one, as a parent or as the failure job."""
         return [*self._children.get(job_id, ()), *self._heirs.get(job_id, ())]
 
-    def keep(self, value: Job | Progress | Run | Attempt | Missed | Queue) -> None:
+    def keep(self, value: Value) -> None:
         """Take in ``value``, in place of an earlier one of the same identity, and record it."""
         key: Hashable
         match value:

@@ -13,7 +13,7 @@ from typing import assert_never
 import trio
 
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Attempt, Job, Progress, Queue, Run
+from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
@@ -150,7 +150,7 @@ class Journal:
 
         What is forgotten is so after all that was kept before, and before what is kept after.
         """
-        kept: dict[type[rows.Value], list[rows.Value]] = defaultdict(list)
+        kept: dict[type[Value], list[Value]] = defaultdict(list)
         for record in records:
             match record:
                 case Keep(value):
@@ -168,7 +168,7 @@ class Journal:
                     assert_never(record)
         self._keep(kept)
 
-    def _keep(self, kept: dict[type[rows.Value], list[rows.Value]]) -> None:
+    def _keep(self, kept: dict[type[Value], list[Value]]) -> None:
         """Write values by their types, and empty ``kept``."""
         for kind, values in kept.items():
             self._database.executemany(_UPSERT[kind], map(rows.to_row, values))

@@ -22,9 +22,9 @@ from kala_trio.core.job import (
     Result,
     Run,
     Trigger,
+    Value,
 )
 
-Value = Job | Progress | Run | Attempt | Missed | Queue
 Row = tuple[Any, ...]
 
 
