@@ -45,6 +45,11 @@ class NotFound(KalaTrioError):
     """There is no such job or run: look it up again."""
 
 
+def no_job(job_id: str) -> NotFound:
+    """Tell that no job has this id, as the scheduler and the reader of the database both do."""
+    return NotFound(f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them")
+
+
 class Conflict(KalaTrioError):
     """The job's present state forbids it: change that state first."""
 

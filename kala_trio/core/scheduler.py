@@ -16,7 +16,7 @@ from typing import Self, assert_never
 from msgspec.structs import replace
 
 from kala_trio.core import graph
-from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
+from kala_trio.core.errors import Conflict, KalaTrioError, Refused, no_job
 from kala_trio.core.job import (
     Attempt,
     Cause,
@@ -161,9 +161,7 @@ class Scheduler:
         try:
             return self._state.jobs[job_id]
         except KeyError:
-            raise NotFound(
-                f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them"
-            ) from None
+            raise no_job(job_id) from None
 
     def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
@@ -219,9 +217,7 @@ class Scheduler:
 
     def _start(self, job: Job) -> None:
         if self._state.progress[job.id].disabled:
-            raise Conflict(
-                f"job {job.id!r} is disabled; POST /api/v1/job/enable/{job.id}/ enables it"
-            )
+            raise Conflict(f"job {job.id!r} is disabled; enable it first")
         self._trigger(job.id, Trigger(Cause.MANUAL, self._now))
 
     def _enable(self, job: Job) -> None:

@@ -21,6 +21,7 @@ from kala_trio.core.errors import (
     Refused,
     Unanswered,
     Unavailable,
+    no_job,
 )
 from kala_trio.core.messages import (
     Create,
@@ -224,7 +225,7 @@ def _number(name: str, default: int, *, most: int) -> int:
 
 def _found(value: T | None, job_id: str) -> T:
     if not value:
-        raise NotFound(f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them")
+        raise no_job(job_id)
     return value
 
 
