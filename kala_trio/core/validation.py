@@ -30,10 +30,7 @@ _LONGEST = {
     "name": 1_000,
     "command": 10_000,
     "owner": 1_000,
-    "schedule": 500,
-    "time_zone": 100,
     "on_failure_job": 100,
-    "epsilon": 500,
 }
 _QUOTING = frozenset("'\"\\")
 _BLANKS = " \t\r\n"
@@ -45,8 +42,8 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     """Return ``definition`` as it is to be kept: each parent once, in the order given.
 
     ``accepted_at``, an aware instant, is the start that a schedule without one has (rule S1).
-    Texts have bounds, in characters: 10,000 for the command, 1,000 for name and owner, 500 for
-    schedule and epsilon, 100 for a time zone or an id. There may be 1,000 parents.
+    Texts have bounds, in characters: 10,000 for the command, 1,000 for name and owner, 100 for an
+    id; schedule and epsilon have those of their grammars. There may be 1,000 parents.
 
     Raises:
         Refused: naming the field at fault (rules S1, S2, S3, D1, A1).
