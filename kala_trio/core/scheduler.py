@@ -97,9 +97,8 @@ class Scheduler:
                 self._keep(replace(progress, pending=waiting))
             if not progress.disabled and progress.next and progress.next.at <= self._now:
                 self._catch_up(job, Reason.DOWNTIME)
-        self._acts += [
-            AwaitOrphan(self._state.runs[attempt.run_id], attempt) for attempt in snapshot.attempts
-        ]
+        runs = self._state.runs
+        self._acts += [AwaitOrphan(runs[each.run_id], each) for each in snapshot.attempts]
         return self, self._commands()
 
     def handle(self, event: Event, at: datetime) -> list[Command]:
@@ -137,9 +136,7 @@ class Scheduler:
 
     def next_wake(self) -> datetime | None:
         """Return the instant at which the next Tick has something to do; None if there is none."""
-        if self._stopping:
-            return None
-        return self._wakes.next()
+        return None if self._stopping else self._wakes.next()
 
     def is_due(self, at: datetime) -> bool:
         """Tell whether a Tick has something to do at ``at``, or at a later instant seen (C6)."""
@@ -252,8 +249,7 @@ class Scheduler:
     def _serve_due(self) -> None:
         """Trigger what is due, in the order of S, then of the jobs' creation: rules L8, L9."""
         for _ in range(_SERVED_AT_ONCE):
-            wake = self.next_wake()
-            if wake is None or wake > self._now:
+            if not self.is_due(self._now):
                 return
             job = self._state.jobs[self._wakes.take()]
             progress = self._state.progress[job.id]
@@ -308,8 +304,7 @@ class Scheduler:
             self._miss_trigger(job, pending, reason)
 
     def _take_pending(self, progress: Progress) -> None:
-        trigger = progress.pending
-        if trigger:
+        if trigger := progress.pending:
             self._keep(replace(progress, pending=None))
             self._trigger(progress.job_id, trigger)
 
