@@ -76,7 +76,7 @@ def _read_file(path: str | Path) -> dict[str, Any]:
             return tomllib.load(file)
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # also bytes that are no text, and a number of too many digits
         problem = f"is not TOML ({error})"
     except RecursionError:
         problem = "is nested too deeply"
@@ -93,15 +93,6 @@ def _host(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Refused(name, "must be an address to listen on", found=value, example='"127.0.0.1"')
     return value
-
-
-def _port(name: str, value: object) -> int:
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise Refused(
-            name, "must be a port from 0 (any free one) to 65535", found=value, example="8000"
-        )
-    return int(text)
 
 
 def _path(name: str, value: object) -> Path:
@@ -135,29 +126,25 @@ def _grace(name: str, value: object) -> float:
     return duration.microseconds / 1_000_000
 
 
-def _count(least: int, most: int, example: str) -> Callable[[str, object], int]:
+def _count(what: str, least: int, most: int, example: str) -> Callable[[str, object], int]:
     def read(name: str, value: object) -> int:
         text = str(value)
-        if isinstance(value, bool) or not re.fullmatch("[0-9]{1,18}", text):
-            count = -1
-        else:
-            count = int(text)
-        if not least <= count <= most:
-            problem = f"must be a whole number from {least} to {most}"
-            raise Refused(name, problem, found=value, example=example)
-        return count
+        written = not isinstance(value, bool) and re.fullmatch("[0-9]{1,18}", text)
+        if not written or not least <= int(text) <= most:
+            raise Refused(name, f"must be {what} to {most}", found=value, example=example)
+        return int(text)
 
     return read
 
 
 _READ: dict[str, Callable[[str, object], Any]] = {
     "host": _host,
-    "port": _port,
+    "port": _count("a port from 0 (any free one)", 0, 65_535, "8000"),
     "db": _path,
     "default_owner": _text,
     "verbose": _flag,
     "grace": _grace,
-    "keep_days": _count(1, 36_500, "90"),
+    "keep_days": _count("a whole number from 1", 1, 36_500, "90"),
     # Ten are what a job shows of itself.
-    "keep_runs": _count(10, 1_000_000_000, "1000"),
+    "keep_runs": _count("a whole number from 10", 10, 1_000_000_000, "1000"),
 }

@@ -34,7 +34,7 @@ from kala_trio.core.messages import (
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.supervisor import Supervisor
 from properties.checkers import broken_rules
-from properties.clocks import ShownClock
+from properties.clock import VirtualClock
 from properties.ledger import (
     Asked,
     ClockSet,
@@ -69,7 +69,7 @@ class World:
         self.script = script
         self.supervisor = supervisor
         self.store = store()
-        self.clock = ShownClock(EPOCH)
+        self.clock = VirtualClock(EPOCH)
         self.ledger = Ledger(script)
         self._taken = {0}
 

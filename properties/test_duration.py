@@ -27,7 +27,7 @@ def assert_judged(text: str) -> None:
 
 
 @given(durations)
-def test_text_round_trips(duration: Duration) -> None:
+def test_what_was_written_is_read_as_the_same_duration(duration: Duration) -> None:
     """S3: parse(str(d)) = d."""
     assert Duration.parse(str(duration)) == duration
 
@@ -82,7 +82,7 @@ def test_a_changed_text_is_still_judged(text: str, data: st.DataObject) -> None:
 
 @given(texts | durations.map(str))
 @example("P10000000000000000000000000001M")  # more digits than isodate's Decimal adds exactly
-def test_isodate_agrees(text: str) -> None:
+def test_isodate_agrees_on_what_both_accept(text: str) -> None:
     """S3: where isodate accepts a text too, months are its months and the rest adds up to its rest.
 
     It makes a day of 24 hours and rounds where rule S3 cuts, hence the microsecond.
@@ -102,7 +102,7 @@ def test_isodate_agrees(text: str) -> None:
 
 
 @given(durations, st.integers(0, 10**6), st.integers(0, 10**6))
-def test_scaling_is_multiplication(duration: Duration, a: int, b: int) -> None:
+def test_scaling_is_multiplication_part_by_part(duration: Duration, a: int, b: int) -> None:
     """S4: to scale by a and then by b is to scale by a·b; each part is scaled alone."""
     assert duration.scaled(a).scaled(b) == duration.scaled(a * b)
     assert duration.scaled(1) == duration
@@ -144,6 +144,6 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         ("PT3600S", "PT1H"),
     ],
 )
-def test_canonical_text(text: str, canonical: str) -> None:
+def test_equal_durations_have_one_text(text: str, canonical: str) -> None:
     """S3: equal durations have one text, and PT24H is not P1D."""
     assert str(Duration.parse(text)) == canonical

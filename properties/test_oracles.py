@@ -89,7 +89,7 @@ def test_rrule_agrees_but_for_the_ends_of_months(
 
 
 @given(aimed())
-def test_dateutils_zones_agree(question: tuple[Spec, int]) -> None:
+def test_dateutils_zones_agree_on_the_instant(question: tuple[Spec, int]) -> None:
     """S5: dateutil's reader of zone files and its resolve_imaginary find the same instant.
 
     It reads the years 1901 to 2037 of them, and gives an instant to a date that was skipped.
@@ -140,7 +140,7 @@ def test_isodate_agrees_on_starts(
 
 
 @given(aimed() | st.tuples(specs(steps), st.integers(0, 60)))
-def test_whenever_agrees(question: tuple[Spec, int]) -> None:
+def test_whenever_agrees_on_calendar_and_zone(question: tuple[Spec, int]) -> None:
     """S4, S5: to add k times the parts to a time in a zone is its own calendar and zone arithmetic.
 
     It counts nanoseconds, and gives an instant to a date that was skipped. Offsets with seconds

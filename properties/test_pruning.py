@@ -29,7 +29,7 @@ from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_path
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
-from properties.clocks import VirtualClock
+from properties.clock import VirtualClock
 
 # Each example has a file of its own, on a real disk.
 PROFILE = settings.default or settings()

@@ -231,7 +231,7 @@ def test_the_searches_find_what_a_scan_finds(question: tuple[Spec, int], beside:
 
 
 @given(specs(steps) | specs(), instants)
-def test_the_searches_meet(spec: Spec, t: datetime) -> None:
+def test_between_the_two_searches_lies_no_occurrence(spec: Spec, t: datetime) -> None:
     """S6: no occurrence that exists lies between last_at(t) and next_after(t)."""
     schedule = parsed(spec)
     before, after = schedule.last_at(t), schedule.next_after(t)

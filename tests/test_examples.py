@@ -24,16 +24,16 @@ def run(name: str, daemon: Daemon) -> str:
     return done.stdout
 
 
-def test_one_shot(daemon: Daemon) -> None:
+def test_the_one_shot_prints_what_its_job_said(daemon: Daemon) -> None:
     assert run("one-shot.sh", daemon) == "hello from kala-trio\n"
 
 
-def test_interval(daemon: Daemon) -> None:
+def test_the_interval_has_three_runs_that_succeed(daemon: Daemon) -> None:
     stats = json.loads(run("interval.sh", daemon))["job_stats"]
     assert [stat["Success"] for stat in stats] == [True] * 3
 
 
-def test_retries(daemon: Daemon) -> None:
+def test_the_third_attempt_of_retries_succeeds(daemon: Daemon) -> None:
     *lines, runs = run("retries.sh", daemon).splitlines()
     assert lines == ["attempt 1", "attempt 2", "attempt 3"]
     (done,) = json.loads(runs)["runs"]
@@ -41,15 +41,15 @@ def test_retries(daemon: Daemon) -> None:
     assert [each["reason"] for each in done["attempts"]] == ["exit code 1", "exit code 1", ""]
 
 
-def test_chain(daemon: Daemon) -> None:
+def test_the_chain_runs_in_its_order(daemon: Daemon) -> None:
     assert run("chain.sh", daemon) == "extracting\ntransforming\nloading\n"
 
 
-def test_bulk(daemon: Daemon) -> None:
+def test_of_the_bulk_a_child_runs_after_a_parent_given_by_name(daemon: Daemon) -> None:
     assert run("bulk.sh", daemon) == "loading\n"
 
 
-def test_monthly_report(daemon: Daemon) -> None:
+def test_the_monthly_report_is_due_in_the_evening_of_its_zone(daemon: Daemon) -> None:
     job = json.loads(run("monthly-report.sh", daemon))["job"]
     assert job["next_run_at"] == "2030-01-31T23:00:00Z"
 

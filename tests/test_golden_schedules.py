@@ -99,7 +99,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize(("text", "expected"), TABLE.values(), ids=TABLE)
-def test_occurrences(text: str, expected: str) -> None:
+def test_occurrences_are_those_written_down(text: str, expected: str) -> None:
     schedule = parse_schedule(text, accepted_at=ACCEPTED_AT)
     instants = [datetime.fromisoformat(each).replace(tzinfo=UTC) for each in expected.split()]
     found: list[datetime] = []
@@ -120,7 +120,7 @@ def test_occurrences(text: str, expected: str) -> None:
         ("R/9999-12-30T00:00:00Z/P1D", "9999-12-31T00:00"),
     ],
 )
-def test_the_last_occurrence(text: str, last: str) -> None:
+def test_after_the_last_occurrence_comes_none(text: str, last: str) -> None:
     schedule = parse_schedule(text, accepted_at=ACCEPTED_AT)
     found = schedule.last_at(datetime.max.replace(tzinfo=UTC))
     assert found is not None

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +17,12 @@ ROOT = Path(__file__).parent.parent
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "kala_trio").rglob("*.py"))
+}
+BUILDINGS = [ROOT / each for each in ("kala_trio", "properties", "tests", "torture", "benchmarks")]
+PYTHON = {
+    path.relative_to(ROOT).as_posix(): path.read_text()
+    for building in BUILDINGS
+    for path in sorted(building.rglob("*.py"))
 }
 
 # Each module imports from floors below its own, or from its own floor's earlier modules; that is
@@ -37,8 +44,24 @@ FLOORS = [
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 
-LONG_MODULES = {"kala_trio.core.scheduler": 450}
-LONG_FUNCTIONS = {"kala_trio.store.schema._first_version": 79, "kala_trio.web.api.create_app": 107}
+# A module has 350 lines at most, a function 60. What has more may only shrink: these are the lines
+# that it has, rounded up to fifty and to ten.
+LONG_MODULES = {
+    "kala_trio/core/scheduler.py": 450,
+    "properties/checkers.py": 450,
+    "properties/model.py": 450,
+    "properties/simulation.py": 450,
+    "properties/test_api.py": 550,
+    "properties/test_machine.py": 400,
+    "properties/test_scheduler.py": 450,
+    "tests/test_end_to_end.py": 550,
+    "tests/test_supervisor.py": 400,
+    "tests/test_wire.py": 450,
+}
+LONG_FUNCTIONS = {
+    "kala_trio/store/schema.py _first_version": 80,
+    "kala_trio/web/api.py create_app": 110,
+}
 
 FORBIDDEN_IN_CORE = {"trio", "sqlite3", "sqlite_utils", "quart", "hypercorn", "socket", "random"}
 FORBIDDEN_IN_CORE |= {"secrets", "time", "uuid", "os", "subprocess", "logging", "threading"}
@@ -55,6 +78,19 @@ def imports_of(path: Path) -> set[str]:
             assert not node.level, f"{path}: relative import"
             found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Return all functions there are, each with the name of its file."""
+    for name, text in PYTHON.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield name, node
+
+
+def longer_than(most: int, lines: Iterable[tuple[str, int]], step: int) -> dict[str, int]:
+    """Return what has more lines than ``most``, rounded up to whole steps."""
+    return {name: -(-count // step) * step for name, count in lines if count > most}
 
 
 def test_every_module_has_its_place_in_the_house() -> None:
@@ -88,42 +124,36 @@ def test_the_core_knows_no_world(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_a_module_says_why_it_exists_and_can_be_read_in_one_sitting(name: str) -> None:
+def test_a_module_says_why_it_exists(name: str) -> None:
     text = MODULES[name].read_text()
     first = (ast.get_docstring(ast.parse(text)) or "").partition("\n")[0]
     assert first.endswith((".", ":"))
-    assert len(text.splitlines()) <= LONG_MODULES.get(name, 350)
+
+
+def test_a_module_can_be_read_in_one_sitting() -> None:
+    lines = ((name, len(text.splitlines())) for name, text in PYTHON.items())
+    assert longer_than(350, lines, 50) == LONG_MODULES
 
 
 def test_a_function_can_be_seen_at_once() -> None:
-    """In 60 lines, save a few; these can only get shorter."""
-    lengths = {
-        f"{name}.{node.name}": (node.end_lineno or 0) - node.lineno + 1
-        for name, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    assert {name: length for name, length in lengths.items() if length > 60} == LONG_FUNCTIONS
+    lines = (
+        (f"{name} {it.name}", (it.end_lineno or it.lineno) - it.lineno + 1)
+        for name, it in functions()
+    )
+    assert longer_than(60, lines, 10) == LONG_FUNCTIONS
+
+
+def test_the_name_of_a_test_is_a_claim() -> None:
+    tests = {(name, it.name) for name, it in functions() if it.name.startswith("test_")}
+    assert {test for test in tests if len(test[1].split("_")) < 5} == set()
 
 
 def test_nothing_is_left_to_be_done_later() -> None:
-    files = [
-        path
-        for room in (
-            "kala_trio",
-            "properties",
-            "tests",
-            "torture",
-            "benchmarks",
-            "examples",
-            "docs",
-        )
-        for path in (ROOT / room).rglob("*.*")
-        if path.suffix in {".py", ".md", ".sh", ".c"}
-    ]
-    left = [path for path in files if re.search("TO[D]O|FIX[M]E|XX[X]", path.read_text())]
-    assert files
-    assert left == []
+    later = re.compile("TO[D]O|FIX[M]E|XX[X]")
+    assert {name for name, text in PYTHON.items() if later.search(text)} == set()
+    others = ("*.md", "*.toml", "*.ini", "*/*.md", "*/*.sh", "*/*.c", "kala_trio/*/*.c")
+    paths = [path for pattern in others for path in ROOT.glob(pattern)]
+    assert [path for path in paths if later.search(path.read_text())] == []
 
 
 def test_no_name_says_nothing() -> None:
@@ -144,10 +174,9 @@ def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round(
         re.findall(r"^- \*\*([SLADMC]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
     )
     proved = set()
-    for path in [*(ROOT / "properties").glob("*.py"), *(ROOT / "tests").glob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                proved |= set(rule.findall(ast.get_docstring(node) or ""))
+    for name, function in functions():
+        if name.startswith(("properties/", "tests/")):
+            proved |= set(rule.findall(ast.get_docstring(function) or ""))
     assert proved == stated
 
 
@@ -174,6 +203,7 @@ def test_every_flag_and_setting_is_documented_and_the_other_way_round() -> None:
         for flag in parameter.opts
     }
     assert set(re.findall(r"`(--?[a-z-]+)", rows)) == flags
+    assert set(re.findall(r"`(--[a-z-]+)", (ROOT / "docs/operating.md").read_text())) <= flags
     settings = set(Settings.__struct_fields__)
     assert set(re.findall(r"\| `([a-z_]+)` \|", rows)) == settings
     assert {name.upper() for name in settings} <= set(re.findall(r"`KALA_TRIO_([A-Z_]+)`", rows))
