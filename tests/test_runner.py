@@ -4,11 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 from msgspec.structs import replace
@@ -106,20 +107,34 @@ async def test_output_is_readable_while_the_run_goes_on(tmp_path: Path) -> None:
     assert text(tmp_path) == b"begun\nended\n"
 
 
+@contextmanager
+def without_standard_input() -> Iterator[None]:
+    """Let this process have no descriptor 0, as a careless parent may leave it."""
+    standard_input = os.dup(0)
+    os.close(0)
+    try:
+        yield
+    finally:
+        os.dup2(standard_input, 0)
+        os.close(standard_input)
+
+
+@pytest.mark.parametrize("place", [nullcontext, without_standard_input])
 async def test_a_run_is_over_with_its_process_and_what_that_left_is_not_held_up(
-    tmp_path: Path,
+    tmp_path: Path, place: Callable[[], AbstractContextManager[None]]
 ) -> None:
     """More than a pipe holds is written by a grandchild afterwards, and nobody waits."""
     start, done = fifo(tmp_path, "start"), fifo(tmp_path, "done")
     later = f"cat {start}; head -c 300000 /dev/zero; echo done > {done}"
-    async with trio.open_nursery() as leftovers:
-        runner = LocalRunner(tmp_path, WallClock(), leftovers)
-        with trio.fail_after(PATIENCE):
-            ended = await runner.run_attempt(act(f"sh -c '({later}) & echo over'"))
-            assert ended.result == Exited(0)
-            assert text(tmp_path) == b"over\n"
-            await trio.to_thread.run_sync(start.write_text, "go on")
-            assert await trio.to_thread.run_sync(done.read_text) == "done\n"
+    with place():
+        async with trio.open_nursery() as leftovers:
+            runner = LocalRunner(tmp_path, WallClock(), leftovers)
+            with trio.fail_after(PATIENCE):
+                ended = await runner.run_attempt(act(f"sh -c '({later}) & echo over'"))
+                assert ended.result == Exited(0)
+                assert text(tmp_path) == b"over\n"
+                await trio.to_thread.run_sync(start.write_text, "go on")
+                assert await trio.to_thread.run_sync(done.read_text) == "done\n"
 
 
 async def test_a_stop_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stop
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
 from kala_trio.runner.output import note_of, output_path
-from kala_trio.runner.stream import Spares, Stream, discard, remove
+from kala_trio.runner.stream import Spares, Stream, remove
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,7 @@ class LocalRunner:
                 nursery.start_soon(stream.pump)
                 await (group.ended() if group else self._orphans.ended(act.run.id))
                 nursery.cancel_scope.cancel()
-            if rest := stream.drain():
-                self._leftovers.start_soon(discard, rest)
+            stream.release(self._leftovers)
             stream.remove()
         remove(note_of(path), self._complaint)
         attempt = act.attempt
@@ -133,19 +132,15 @@ class LocalRunner:
                     child = _Child(words, self._environment | _variables(act), writer)
             except (OSError, ValueError) as error:
                 return NotStarted(_why_not(act.definition.command, error))
-            self._note(child, note_of(path))
-            cleanup.callback(self._notes.take_back, note_of(path), self._complaint)
+            # By the note of its group it is found again if this daemon dies.
+            note, group = note_of(path), Group.of(child.pid)
+            try:
+                cleanup.enter_context(self._notes.lent(note, group.note, self._complaint))
+            except OSError as error:  # a full disk, say
+                self._complaint.tell(f"{note} cannot be written: {error}")
             result = await self._watch(child, stream)
-            if rest := stream.drain():
-                self._leftovers.start_soon(discard, rest)
+            stream.release(self._leftovers)
             return result
-
-    def _note(self, child: "_Child", note: str) -> None:
-        """Note the group, by which it is found again if this daemon dies."""
-        try:
-            self._notes.lend(note, Group.of(child.pid).note)
-        except OSError as error:  # a full disk, say
-            self._complaint.tell(f"{note} cannot be written: {error}")
 
     async def _watch(self, child: "_Child", stream: Stream) -> Result:
         async with child:

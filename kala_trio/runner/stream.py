@@ -4,7 +4,7 @@ import errno
 import os
 import select
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -33,16 +33,27 @@ class Spares:
         self._place = root / ".spare"
         self._kind = kind
         self._free: list[str] = []
-        self._lent: dict[str, str] = {}
+        self._count = 0
 
-    def lend(self, path: str, make: Callable[[str], None]) -> None:
-        """Move one to ``path``, when ``make`` has seen to it that it is there.
+    @contextmanager
+    def lent(self, path: str, make: Callable[[str], None], complaint: Complaint) -> Iterator[None]:
+        """Lend one at ``path``, when ``make`` has seen to it that it is there.
 
-        Raises OSError. In any case it is to be taken back.
+        Raises OSError where that fails. Where the disk won't let it go, the complaint says so.
         """
         if not self._free:
-            self._free.append(f"{self._place}/{len(self._lent)}.{self._kind}")
-        spare = self._lent[path] = self._free.pop()
+            self._free.append(f"{self._place}/{self._count}.{self._kind}")
+            self._count += 1
+        spare = self._free.pop()
+        try:
+            self._put(spare, path, make)
+            yield
+        finally:
+            self._free.append(spare)
+            with _removing(path, complaint):
+                os.rename(path, spare)
+
+    def _put(self, spare: str, path: str, make: Callable[[str], None]) -> None:
         try:
             make(spare)
         except FileNotFoundError:
@@ -53,17 +64,6 @@ class Spares:
         except FileNotFoundError:
             make_directories(Path(path).parent)
             os.rename(spare, path)
-
-    def take_back(self, path: str, complaint: Complaint) -> None:
-        """Take what was lent away from ``path``, if it is there and the disk lets it go."""
-        spare = self._lent.pop(path)
-        self._free.append(spare)
-        try:
-            os.rename(path, spare)
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            complaint.tell(f"{path} cannot be removed: {error}")
 
 
 class Stream:
@@ -94,9 +94,9 @@ class Stream:
         Raises OSError when the daemon has too many files open.
         """
         fifo = fifo_of(path)
-        try:
+        with ExitStack() as cleanup:
             try:
-                spares.lend(fifo, _make_fifo)
+                cleanup.enter_context(spares.lent(fifo, _make_fifo, complaint))
                 stream = cls(path, fifo, complaint)
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
@@ -109,8 +109,6 @@ class Stream:
                 finally:
                     if stream._is_held():
                         stream.remove()
-        finally:
-            spares.take_back(fifo, complaint)
 
     @classmethod
     def attach(cls, path: Path, complaint: Complaint) -> Self:
@@ -168,30 +166,24 @@ class Stream:
 
     async def pump(self) -> None:
         """Capture what arrives, until cancelled or until no process holds the pipe any more."""
-        if self._reader is None:
-            return
-        while True:
-            await trio.lowlevel.wait_readable(self._reader)
-            with suppress(BlockingIOError):
-                if not self._take(self._reader):
-                    return
-            await trio.sleep(_BREATH)
+        if self._reader is not None:
+            await _pump(self._reader, self._capture.write)
 
-    def drain(self) -> int | None:
+    def release(self, leftovers: trio.Nursery) -> None:
         """Capture what was written before now, without waiting for more.
 
-        If processes still hold the pipe, returns its reading end, which is the caller's from now
-        on: ``discard`` keeps those processes from being held up.
+        What processes write that hold the pipe still is read in ``leftovers`` and thrown away, so
+        that they are not held up.
         """
         reader = self._reader
         if reader is None:
-            return None
+            return
         with suppress(BlockingIOError):
             for _ in range(_PIPE_CHUNKS):
                 if not self._take(reader):
-                    return None
+                    return
         self._reader = None
-        return reader
+        leftovers.start_soon(_discard, reader)
 
     def _take(self, reader: int) -> bool:
         chunk = os.read(reader, _CHUNK)
@@ -212,23 +204,36 @@ class Stream:
 
 def remove(path: str, complaint: Complaint) -> None:
     """Remove a file that is of no use any more, if it is there and the disk lets it go."""
-    try:
+    with _removing(path, complaint):
         os.unlink(path)
+
+
+@contextmanager
+def _removing(path: str, complaint: Complaint) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         pass
     except OSError as error:
         complaint.tell(f"{path} cannot be removed: {error}")
 
 
-async def discard(reader: int) -> None:
-    """Read from a pipe, to no end, until no process holds it any more; then close it."""
+async def _pump(reader: int, take: Callable[[bytes], None]) -> None:
+    """Take what arrives until no process holds the pipe any more."""
+    while True:
+        await trio.lowlevel.wait_readable(reader)
+        with suppress(BlockingIOError):
+            chunk = os.read(reader, _CHUNK)
+            if not chunk:
+                return
+            take(chunk)
+        await trio.sleep(_BREATH)
+
+
+async def _discard(reader: int) -> None:
+    """Read to no end, until no process holds the pipe any more; then close it."""
     try:
-        while True:
-            await trio.lowlevel.wait_readable(reader)
-            with suppress(BlockingIOError):
-                if not os.read(reader, _CHUNK):
-                    return
-            await trio.sleep(_BREATH)
+        await _pump(reader, lambda _: None)
     finally:
         os.close(reader)
 
