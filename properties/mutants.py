@@ -181,7 +181,7 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
 }
 # Written out, since what is to be mutated must not have been imported.
 _MEMBERS = {
-    "Cause": ["OCCURRENCE", "MANUAL", "PARENT", "FAILURE"],
+    "Cause": ["OCCURRENCE", "MANUAL", "PARENT", "FAILURE", "RERUN"],
     "Outcome": ["SUCCEEDED", "FAILED", "LOST", "STOPPED"],
     "Reason": ["OVERLAP", "EPSILON", "LATE", "DOWNTIME", "DISABLED", "DELETED"],
 }

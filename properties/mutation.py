@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--line", type=int, help="only the mutants of this line")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tried at once")
     parser.add_argument("--examples", type=int, default=50, help="examples of each property")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for one mutant")
+    parser.add_argument("--timeout", type=int, default=200, help="CPU seconds for one mutant")
     parser.add_argument("--at-least", type=float, default=95, help="percent to be killed")
     parser.add_argument("--verbose", action="store_true", help="name each mutant's killer")
     options = parser.parse_args()
@@ -107,29 +107,27 @@ def main() -> int:
     return int(score < options.at_least)
 
 
-def try_all(mutants: Sequence[Mutant], *, jobs: int, timeout: float) -> Iterator[Verdict]:
+def try_all(mutants: Sequence[Mutant], *, jobs: int, timeout: int) -> Iterator[Verdict]:
     """Yield a verdict on each mutant, in the order in which they are found."""
     waiting = list(reversed(mutants))
-    running: dict[int, tuple[Mutant, int, float]] = {}
+    running: dict[int, tuple[Mutant, int]] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            reader, pid = _fork(mutant)
-            running[reader] = mutant, pid, time.monotonic() + timeout
-        first_end = min(end for _, _, end in running.values())
-        ready, _, _ = select.select(running, [], [], max(0.0, first_end - time.monotonic()))
-        late = [each for each, (*_, end) in running.items() if end <= time.monotonic()]
-        for reader in {*ready, *late}:
-            mutant, pid, _ = running.pop(reader)
-            if reader not in ready:
-                os.kill(pid, signal.SIGKILL)
-            told = os.read(reader, 1000).decode() if reader in ready else "the time"
+            reader, pid = _fork(mutant, timeout)
+            running[reader] = mutant, pid
+        ready, _, _ = select.select(running, [], [])
+        for reader in ready:
+            mutant, pid = running.pop(reader)
+            told = os.read(reader, 1000).decode()
             os.close(reader)
-            os.waitpid(pid, 0)
-            yield Verdict(mutant, None if told == "survived" else told or "a crash")
+            _, status = os.waitpid(pid, 0)
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
+            killer = "the time" if late else told or "a crash"
+            yield Verdict(mutant, None if told == "survived" else killer)
 
 
-def _fork(mutant: Mutant) -> tuple[int, int]:
+def _fork(mutant: Mutant, timeout: int) -> tuple[int, int]:
     """Try a mutant in a child; what the returned descriptor yields is its killer, or survived.
 
     A fork, because to import pytest and Hypothesis takes longer than most mutants live.
@@ -147,6 +145,7 @@ def _fork(mutant: Mutant) -> tuple[int, int]:
         for stream in (0, 1, 2):
             os.dup2(null, stream)
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (timeout, timeout + 1))
         killer = _killer_of(mutant) or "survived"
     finally:
         with contextlib.suppress(OSError):

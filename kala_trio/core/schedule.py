@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import MAXYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -26,6 +27,7 @@ _START_EXAMPLE: Final = "2026-03-01T09:00:00+01:00[Europe/Berlin]"
 
 _DAY: Final = timedelta(days=1)
 _HALF_DAY: Final = timedelta(hours=12)
+_HOUR: Final = timedelta(hours=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -110,10 +112,8 @@ class Schedule(Struct, frozen=True):
         """Return where S(k) is, or would be if no date were skipped: this never decreases."""
         if k < 0 or (self.repeats is not None and k > self.repeats):
             return None
-        if k == 0:
-            return _resolved(self.wall, self.zone, self.fold)
         if self.interval is None:
-            return None
+            return _resolved(self.wall, self.zone, self.fold)
         try:
             return _added(self.wall, self.zone, self.fold, self.interval.scaled(k))
         except OverflowError:
@@ -121,7 +121,7 @@ class Schedule(Struct, frozen=True):
 
     def _date(self, k: int) -> date | None:
         """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to."""
-        if k == 0 or self.interval is None:
+        if self.interval is None:
             return self.wall.date()
         try:
             return _moved(self.wall, self.interval.scaled(k)).date()
@@ -130,35 +130,34 @@ class Schedule(Struct, frozen=True):
 
     def _is_skipped(self, k: int) -> bool:
         """Tell whether ``k`` falls on a skipped date; an exact interval leads to none."""
-        skipped = _skipped_dates(self.zone)
-        if not skipped or (k > 0 and not self._has_calendar_part()):
-            return False
-        return self._date(k) in skipped
+        has_date = k == 0 or self._calendar_interval() is not None
+        return has_date and any(self._date(k) == day for day in _skipped_dates(self.zone))
 
-    def _has_calendar_part(self) -> bool:
-        return self.interval is not None and (self.interval.months > 0 or self.interval.days > 0)
+    def _calendar_interval(self) -> Duration | None:
+        """Return the interval if it has a calendar part."""
+        interval = self.interval
+        return interval if interval and (interval.months or interval.days) else None
 
     def _first_after(self, t: datetime) -> int:
         """Return the least k whose instant is later than ``t``, or that has none."""
         elapsed = (t - _resolved(self.wall, self.zone, self.fold)) // _MICROSECOND
-        if elapsed < 0:
-            return 0
         if self.interval is None:
-            return 1
-        if self._has_calendar_part():
-            mean = _mean(self.interval) + self.interval.microseconds
+            return int(elapsed >= 0)
+        if interval := self._calendar_interval():
+            mean = _mean(interval) + interval.microseconds
             k = _least(lambda k: (at := self._instant(k)) is None or at > t, elapsed, mean)
         else:
-            k = elapsed // self.interval.microseconds + 1
+            k = max(0, elapsed // self.interval.microseconds + 1)
         return k if self.repeats is None else min(k, self.repeats + 1)
 
     def _first_on(self, day: date) -> int:
         """Return the least k whose date is ``day`` or later, or that has none."""
-        if self.interval is None or not self._has_calendar_part():
+        interval = self._calendar_interval()
+        if interval is None:
             return 0
         elapsed = (day - self.wall.date()) // _MICROSECOND
         return _least(
-            lambda k: (at := self._date(k)) is None or at >= day, elapsed, _mean(self.interval)
+            lambda k: (at := self._date(k)) is None or at >= day, elapsed, _mean(interval)
         )
 
 
@@ -317,7 +316,7 @@ def _mean(interval: Duration) -> int:
 def _least(holds: Callable[[int], bool], elapsed: int, mean: int) -> int:
     """Return the least k ≥ 0 that ``holds``, known to be near ``elapsed / mean`` microseconds."""
     low = max(0, (elapsed - _MARGIN) // mean)
-    high = max(0, (elapsed + _MARGIN) // mean + 1)
+    high = (elapsed + _MARGIN) // mean + 1
     return low + bisect_left(range(low, high), True, key=holds)
 
 
@@ -335,15 +334,14 @@ def _skipped_dates(zone: tzinfo) -> frozenset[date]:
     def wall(t: datetime) -> datetime:
         return t.astimezone(zone).replace(tzinfo=None)
 
-    def jump(t: datetime, hours: int) -> timedelta:
-        """Return by how much the clock gains on elapsed time in the hours from ``t`` on."""
-        elapsed = timedelta(hours=hours)
-        return wall(t + elapsed) - wall(t) - elapsed
+    def is_jump(t: datetime, elapsed: timedelta) -> bool:
+        """Tell whether the clock gains most of a day on the time that elapses from ``t`` on."""
+        return wall(t + elapsed) - wall(t) - elapsed > _HALF_DAY
 
     dates = set()
-    for year in range(1800, 2100):
-        new_year = datetime(year, 1, 1, tzinfo=UTC)
-        if jump(new_year, 366 * 24) > _HALF_DAY:
-            hour = bisect_left(range(366 * 24), True, key=lambda h: jump(new_year, h) > _HALF_DAY)
-            dates.add((wall(new_year + timedelta(hours=hour)) - _DAY).date())
+    for one, other in pairwise(datetime(year, 1, 1, tzinfo=UTC) for year in range(1800, 2100)):
+        if is_jump(one, other - one):
+            hours = range((other - one) // _HOUR)
+            hour = bisect_left(hours, True, key=lambda hour: is_jump(one, hour * _HOUR))
+            dates.add((wall(one + hour * _HOUR) - _DAY).date())
     return frozenset(dates)
