@@ -7,8 +7,8 @@ import pytest
 
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.job import Definition, Job, Occurrence
-from kala_trio.core.occurrences import following
+from kala_trio.core.job import Definition, Job, Occurrence, Progress
+from kala_trio.core.occurrences import due, following
 from kala_trio.core.schedule import Schedule, parse_schedule
 from kala_trio.core.validation import check
 
@@ -128,6 +128,14 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
 
 
+def test_what_was_noted_as_due_is_due() -> None:
+    """L4, L5: also where the zone database says by now that it comes later."""
+    definition = Definition("a", "true", schedule="2026-07-01T09:00:00[Europe/Berlin]")
+    noted = Occurrence(0, datetime(2026, 7, 1, 6, tzinfo=UTC))
+    progress = Progress("a", disabled=False, next=noted)
+    assert due(Job("a", 1, ACCEPTED_AT, definition), progress, noted.at) == (noted, noted)
+
+
 @pytest.mark.parametrize("length", [100, 101])
 def test_a_parents_id_has_100_characters_at_most(length: int) -> None:
     """D1: whether there is such a job is asked elsewhere."""
@@ -183,10 +191,11 @@ def test_the_second_of_two_equal_times_is_written_with_its_offset() -> None:
 
 
 def test_there_are_no_occurrences_before_the_first() -> None:
-    """S1: k begins with 0."""
+    """S1, S7: k begins with 0, and what would come before is not even looked for."""
     schedule = parsed("R4/2026-01-01T00:00:00Z/P1D")
     assert schedule.count(-3, 2) == 3
     assert schedule.occurrence(-1) is None
+    assert parsed("R/0001-01-03T00:00:00[Pacific/Apia]/P1Y").occurrence(-1) is None
 
 
 def test_a_step_over_a_date_that_was_left_out_loses_nothing() -> None:

@@ -26,9 +26,11 @@ class Span(Struct, frozen=True, gc=False):
 
 def schedule_of(job: Job) -> Schedule | None:
     """Return the job's schedule; a child has none, an unscheduled job runs once (rule S10)."""
+    return None if job.definition.parent_jobs else _own_schedule(job)
+
+
+def _own_schedule(job: Job) -> Schedule:
     definition = job.definition
-    if definition.parent_jobs:
-        return None
     text = definition.schedule or "R0//PT1S"
     return parse_schedule(text, definition.time_zone, accepted_at=job.created_at)
 
@@ -65,33 +67,33 @@ def first_occurrence(job: Job) -> Occurrence | None:
 
 def following(job: Job, occurrence: Occurrence) -> Occurrence | None:
     """Return the occurrence after this one."""
-    schedule = schedule_of(job)
-    coming = schedule.next_after(occurrence.at) if schedule else None
+    schedule = _own_schedule(job)
+    coming = schedule.next_after(occurrence.at)
     # What the zone database says of this one may have changed since its instant was noted.
-    while schedule and coming and coming.number <= occurrence.number:
+    while coming and coming.number <= occurrence.number:
         coming = schedule.next_after(coming.at)
     return coming
 
 
-def latest_due(job: Job, progress: Progress, now: datetime) -> Occurrence | None:
-    """Return the latest occurrence due at ``now`` whose fate is open."""
-    schedule = schedule_of(job)
-    if schedule is None or progress.next is None or progress.next.at > now:
+def due(job: Job, progress: Progress, now: datetime) -> tuple[Occurrence, Occurrence] | None:
+    """Return the first and the latest of the occurrences due at ``now`` whose fate is open."""
+    first = progress.next
+    if first is None or first.at > now:
         return None
-    return schedule.last_at(now)
+    return first, _own_schedule(job).last_at(now) or first
 
 
 def span(job: Job, first: Occurrence, last: Occurrence) -> Span:
     """Describe the occurrences from ``first`` to ``last``, both of which exist."""
-    schedule = schedule_of(job)
-    count = schedule.count(first.number, last.number) if schedule else 0
+    count = _own_schedule(job).count(first.number, last.number)
     return Span(Cause.OCCURRENCE, count, first.at, last.at, first.number, last.number)
 
 
 def span_before(job: Job, first: Occurrence, end: Occurrence) -> Span | None:
     """Describe the occurrences from ``first`` up to but without ``end``; None if there are none."""
-    schedule = schedule_of(job)
-    last = schedule.last_at(end.at - _MOMENT) if schedule and first.number < end.number else None
+    if first.number >= end.number:
+        return None
+    last = _own_schedule(job).last_at(end.at - _MOMENT)
     return span(job, first, last) if last else None
 
 
@@ -143,8 +145,9 @@ def with_missed(job: Job, progress: Progress, missed: Span, reason: Reason) -> P
 
 def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> bool:
     """Nothing lies between the two: no occurrence, or for other causes no attempt."""
-    schedule = schedule_of(job)
-    if latest.last_occurrence is None or missed.first_occurrence is None or schedule is None:
-        attempted = progress.last_attempted_run
-        return attempted is None or attempted <= latest.last
-    return schedule.count(latest.last_occurrence + 1, missed.first_occurrence - 1) == 0
+    match latest.last_occurrence, missed.first_occurrence:
+        case int(before), int(after):
+            return _own_schedule(job).count(before + 1, after - 1) == 0
+        case _:
+            attempted = progress.last_attempted_run
+            return attempted is None or attempted <= latest.last

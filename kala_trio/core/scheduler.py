@@ -6,6 +6,7 @@ events at the same instants give the same commands (rule C5).
 
 import heapq
 from datetime import datetime
+from itertools import count
 from typing import Self, assert_never
 
 from msgspec.structs import replace
@@ -44,10 +45,10 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.occurrences import (
     Span,
+    due,
     first_occurrence,
     following,
     in_time,
-    latest_due,
     span,
     span_before,
     span_of,
@@ -76,7 +77,7 @@ class Scheduler:
         self._jobs_created = 0
         self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
-        self._triggered = 0
+        self._turns = count()
         self._acts: list[Act] = []
 
     @classmethod
@@ -86,13 +87,14 @@ class Scheduler:
         self._now = now = max([at, *snapshot.instants()])
         self._state = State.of(snapshot)
         self._wakes = Wakes(self._state)
-        for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
+        for job in snapshot.jobs:
+            progress = self._state.progress[job.id]
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
                 # The stop came between a failure and its failure job, which counts from now (D9).
                 waiting = replace(waiting, scheduled_at=now)
                 self._keep(replace(progress, pending=waiting))
-            if not progress.disabled and progress.next and progress.next.at <= now:
+            if not progress.disabled:
                 self._catch_up(job, Reason.DOWNTIME, now)
         if snapshot.jobs:
             self._jobs_created = snapshot.jobs[-1].number
@@ -197,10 +199,9 @@ class Scheduler:
             if progress.pending:
                 self._miss(job, span_of(progress.pending), Reason.DELETED)
                 over.append(progress.pending)
-            latest = latest_due(job, progress, now)
-            if progress.next and latest:
+            if occurrences := due(job, progress, now):
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
-                self._miss(job, span(job, progress.next, latest), reason)
+                self._miss(job, span(job, *occurrences), reason)
         for job_id in gone:
             self._state.forget_job(job_id)
         for job_id in left_behind:
@@ -244,10 +245,10 @@ class Scheduler:
     def _catch_up(self, job: Job, reason: Reason, now: datetime) -> None:
         """Make the latest due occurrence pending, older ones missed: rule L4."""
         progress = self._state.progress[job.id]
-        latest = latest_due(job, progress, now)
-        if latest is None or progress.next is None:
+        occurrences = due(job, progress, now)
+        if occurrences is None:
             return
-        first = progress.next
+        first, latest = occurrences
         self._keep(replace(progress, next=following(job, latest)))
         if job.definition.resume_at_next_scheduled_time:
             self._miss(job, span(job, first, latest), reason)
@@ -267,8 +268,8 @@ class Scheduler:
             progress = self._state.progress[job.id]
             if progress.pending and not progress.run_id:
                 self._take_pending(progress)
-            elif first := progress.next:
-                latest = latest_due(job, progress, now) or first
+            elif occurrences := due(job, progress, now):
+                first, latest = occurrences
                 if older := span_before(job, first, latest):
                     self._keep(replace(progress, next=latest))
                     self._replace_pending(job, now)
@@ -282,8 +283,7 @@ class Scheduler:
 
     def _trigger(self, job_id: str, trigger: Trigger) -> None:
         number = self._state.jobs[job_id].number
-        self._triggered += 1
-        entry = (trigger.scheduled_at, number, self._triggered, trigger, job_id)
+        entry = (trigger.scheduled_at, number, next(self._turns), trigger, job_id)
         heapq.heappush(self._agenda, entry)
 
     def _serve_agenda(self, now: datetime) -> None:
@@ -412,8 +412,9 @@ class Scheduler:
 
     def _turn_is_over(self, trigger: Trigger, now: datetime) -> None:
         """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""
-        if trigger.cause is Cause.PARENT and trigger.source:
-            self._next_in_queue(trigger.source, now)
+        match trigger:
+            case Trigger(cause=Cause.PARENT, source=str(run_id)):
+                self._next_in_queue(run_id, now)
 
     def _next_in_queue(self, run_id: str, now: datetime) -> None:
         """Give the turn to the next child that is there and enabled: rules D2, D4."""
