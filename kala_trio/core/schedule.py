@@ -26,8 +26,6 @@ _EXAMPLE: Final = "R/2026-03-01T09:00:00[Europe/Berlin]/P1D"
 _START_EXAMPLE: Final = "2026-03-01T09:00:00+01:00[Europe/Berlin]"
 
 _DAY: Final = timedelta(days=1)
-_HALF_DAY: Final = timedelta(hours=12)
-_HOUR: Final = timedelta(hours=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -336,12 +334,12 @@ def _skipped_dates(zone: tzinfo) -> frozenset[date]:
 
     def is_jump(t: datetime, elapsed: timedelta) -> bool:
         """Tell whether the clock gains most of a day on the time that elapses from ``t`` on."""
-        return wall(t + elapsed) - wall(t) - elapsed > _HALF_DAY
+        return wall(t + elapsed) - wall(t) - elapsed > _DAY / 2
 
     dates = set()
     for one, other in pairwise(datetime(year, 1, 1, tzinfo=UTC) for year in range(1800, 2100)):
         if is_jump(one, other - one):
-            hours = range((other - one) // _HOUR)
-            hour = bisect_left(hours, True, key=lambda hour: is_jump(one, hour * _HOUR))
-            dates.add((wall(one + hour * _HOUR) - _DAY).date())
+            days = range((other - one) // _DAY)
+            day = bisect_left(days, True, key=lambda day: is_jump(one, day * _DAY))
+            dates.add((wall(one + day * _DAY) - _DAY).date())
     return frozenset(dates)
