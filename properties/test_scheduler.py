@@ -343,6 +343,16 @@ def test_of_jobs_that_are_created_together_the_one_at_fault_is_named() -> None:
         )
 
 
+def test_jobs_created_after_a_restart_come_after_those_from_before() -> None:
+    """L9: whatever has become of them."""
+    world = World()
+    for job_id in ("c", "b", "a"):
+        world.create(job_id, LATER)
+    world.crash()
+    world.create("0", LATER)
+    assert [(job.id, job.number) for job in world.jobs.values()][2:] == [("a", 3), ("0", 4)]
+
+
 def test_a_chain_of_decisions_that_is_rolled_back_is_made_again() -> None:
     """C1: what could not be made durable has not happened."""
     world = World()

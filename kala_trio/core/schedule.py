@@ -117,14 +117,17 @@ class Schedule(Struct, frozen=True):
         except OverflowError:
             return None
 
-    def _date(self, k: int) -> date | None:
-        """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to."""
+    def _date(self, k: int) -> date:
+        """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to.
+
+        Past the year 9999 it is the last of all.
+        """
         if self.interval is None:
             return self.wall.date()
         try:
             return _moved(self.wall, self.interval.scaled(k)).date()
         except OverflowError:
-            return None
+            return date.max
 
     def _is_skipped(self, k: int) -> bool:
         """Tell whether ``k`` falls on a skipped date; an exact interval leads to none."""
@@ -149,14 +152,12 @@ class Schedule(Struct, frozen=True):
         return k if self.repeats is None else min(k, self.repeats + 1)
 
     def _first_on(self, day: date) -> int:
-        """Return the least k whose date is ``day`` or later, or that has none."""
+        """Return the least k whose date is ``day`` or later."""
         interval = self._calendar_interval()
         if interval is None:
             return 0
         elapsed = (day - self.wall.date()) // _MICROSECOND
-        return _least(
-            lambda k: (at := self._date(k)) is None or at >= day, elapsed, _mean(interval)
-        )
+        return _least(lambda k: self._date(k) >= day, elapsed, _mean(interval))
 
 
 def parse_schedule(text: str, time_zone: str = "", *, accepted_at: datetime) -> Schedule:
@@ -166,7 +167,8 @@ def parse_schedule(text: str, time_zone: str = "", *, accepted_at: datetime) -> 
     ``Malformed``; its ``field`` is the part at fault: schedule, repetitions, start, interval, end
     or time zone.
     """
-    return _parsed(text, time_zone, accepted_at if "//" in text else None)
+    # Where it makes no difference it is one instant, so that each text is read once.
+    return _parsed(text, time_zone, accepted_at if "//" in text else _LAST_INSTANT)
 
 
 def find_zone(name: str) -> tzinfo:
@@ -186,13 +188,13 @@ def later(instant: datetime, duration: Duration, zone: tzinfo) -> datetime | Non
     """
     try:
         local = instant.astimezone(zone)
-        return _added(local.replace(tzinfo=None, fold=0), zone, local.fold, duration)
+        return _added(local.replace(tzinfo=None), zone, local.fold, duration)
     except OverflowError:
         return None
 
 
 @lru_cache(maxsize=4096)  # jobs share texts, but clients may send any number of them
-def _parsed(text: str, time_zone: str, accepted_at: datetime | None) -> Schedule:
+def _parsed(text: str, time_zone: str, accepted_at: datetime) -> Schedule:
     if len(text) > _LONGEST_TEXT:
         problem = f"is longer than {_LONGEST_TEXT} characters"
         raise Malformed("schedule", problem, found=text, example=_EXAMPLE)
@@ -206,10 +208,10 @@ def _parsed(text: str, time_zone: str, accepted_at: datetime | None) -> Schedule
     repeats = _repeats(repetitions)
     if start:
         wall, zone, fold = _date_time(start, "start", time_zone, UTC)
-    elif accepted_at is not None and not _is_date_time(rest):
+    elif not _is_date_time(rest):
         zone = find_zone(time_zone)
         local = accepted_at.astimezone(zone)
-        wall, fold = local.replace(tzinfo=None, fold=0), local.fold
+        wall, fold = local.replace(tzinfo=None), local.fold
     else:
         problem = "may be left out only before an interval"
         raise Malformed("start", problem, found=text, example="R/2026-03-01T09:00Z/P1D or R//P1D")
@@ -252,27 +254,25 @@ def _date_time(
         problem = f"must be that of the start, {suffix}, or be left out"
         raise Malformed("time zone", problem, found=time_zone, example=suffix)
     name = suffix or time_zone
-    zone = find_zone(name) if name else default
+    given = _fixed(offset) if offset else default
+    zone = find_zone(name) if name else given
+    fold = 0
     try:
         wall: datetime = isodate.parse_datetime(clock)
-        if offset is None:
-            start = wall, zone, 0
-        elif not name:
-            start = wall, _fixed(offset), 0
-        else:
-            local = wall.replace(tzinfo=_fixed(offset)).astimezone(zone)
+        if offset:
+            local = wall.replace(tzinfo=given).astimezone(zone)
             if local.replace(tzinfo=None) != wall:
                 problem = f"has an offset that {name} does not have then"
                 raise Malformed(field, problem, found=text, example=f"{clock}[{name}]")
-            start = wall, zone, local.fold
-        _resolved(*start)
+            fold = local.fold
+        _resolved(wall, zone, fold)
     except OverflowError:
         problem = "must be within the years 1 to 9999 of UTC"
         raise Malformed(field, problem, found=text, example=_START_EXAMPLE) from None
     except ValueError:
         problem = "must be a date that the calendar has"
         raise Malformed(field, problem, found=text, example=_START_EXAMPLE) from None
-    return start
+    return wall, zone, fold
 
 
 def _fixed(offset: str) -> timezone:
