@@ -60,7 +60,7 @@ class State:
         key: Hashable
         match value:
             case Job(id=key):
-                self._link(self.jobs.get(key), value)
+                self._link(value, self.jobs.get(key), value)
                 self._set(self.jobs, key, value)
             case Progress(job_id=key):
                 self._set(self.progress, key, value)
@@ -79,7 +79,7 @@ class State:
 
     def forget_job(self, job_id: str) -> None:
         """Drop a job and its progress; what it has in progress stays (rule M3)."""
-        self._link(self.jobs[job_id], None)
+        self._link(self.jobs[job_id], self.jobs[job_id], None)
         self._set(self.jobs, job_id, None)
         self._set(self.progress, job_id, None)
         self._records.pop((Progress, job_id), None)
@@ -122,16 +122,12 @@ class State:
         self._records.clear()
         return concerned & self.jobs.keys()
 
-    def _link(self, old: Job | None, new: Job | None) -> None:
-        job = new or old
-        if job is None:
-            return
+    def _link(self, job: Job, old: Job | None, new: Job | None) -> None:
+        """Let a job follow those that its new definition names, in place of its old one's."""
         for index, before, after in (
             (self._children, _parents(old), _parents(new)),
             (self._heirs, _failure_job(old), _failure_job(new)),
         ):
-            if before == after:
-                continue
             for other in set(before).difference(after):
                 self._set(index[other], job.id, None)
                 if not index[other]:
