@@ -9,6 +9,7 @@ either no test holds what that place says, or the change changes nothing.
 import argparse
 import ast
 import contextlib
+import gc
 import importlib.abc
 import importlib.machinery
 import importlib.util
@@ -130,7 +131,8 @@ def try_all(mutants: Sequence[Mutant], *, jobs: int, timeout: int) -> Iterator[V
 def _fork(mutant: Mutant, timeout: int) -> tuple[int, int]:
     """Try a mutant in a child; what the returned descriptor yields is its killer, or survived.
 
-    A fork, because to import pytest and Hypothesis takes longer than most mutants live.
+    A fork, because to import pytest and Hypothesis takes longer than most mutants live. What was
+    there before it is nothing for its garbage collector, which would look at all mutants' trees.
     """
     reader, writer = os.pipe()
     sys.stdout.flush()
@@ -140,6 +142,7 @@ def _fork(mutant: Mutant, timeout: int) -> tuple[int, int]:
         return reader, pid
     killer = "a crash"
     try:
+        gc.freeze()
         os.close(reader)
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
