@@ -330,8 +330,9 @@ def test_jobs_that_are_created_together_may_follow_each_other() -> None:
 
 
 def test_of_jobs_that_are_created_together_the_one_at_fault_is_named() -> None:
-    """D6: by its position and its field."""
+    """D6: by its position in the list and its field."""
     world = World()
+    world.create("0")
     with pytest.raises(Refused, match=r"^1\.parent_jobs: there is no such job, found 'nobody'"):
         world.do(
             CreateAll(

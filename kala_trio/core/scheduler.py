@@ -5,7 +5,7 @@ events at the same instants give the same commands (rule C5).
 """
 
 import heapq
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import Self, assert_never
 
@@ -73,7 +73,7 @@ class Scheduler:
         """Begin without any job."""
         self._state = State()
         self._stopping = False
-        self._now: datetime | None = None
+        self._now = datetime.min.replace(tzinfo=UTC)
         self._jobs_created = 0
         self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
@@ -109,7 +109,7 @@ class Scheduler:
         Raises:
             Refused, NotFound, Conflict: of a request, and then nothing has changed.
         """
-        self._now = now = max(self._now or at, at)
+        self._now = now = max(self._now, at)
         match event:
             case Create():
                 self._create(event, now)
@@ -145,7 +145,7 @@ class Scheduler:
     def is_due(self, at: datetime) -> bool:
         """Tell whether a Tick has something to do at ``at``, or at a later instant seen (C6)."""
         wake = self.next_wake()
-        return wake is not None and wake <= max(self._now or at, at)
+        return wake is not None and wake <= max(self._now, at)
 
     def committed(self) -> None:
         """Learn that all commands so far are durable."""
