@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from random import SystemRandom
 
 import trio
@@ -94,7 +95,7 @@ class BelievesTheClock(Supervisor):
     """Goes back in time with the wall clock."""
 
     def _decide(self, event: Event) -> list[Command]:
-        self._scheduler._now = None
+        self._scheduler._now = datetime.min.replace(tzinfo=UTC)
         return super()._decide(event)
 
 

@@ -202,4 +202,10 @@ def test_a_step_over_a_date_that_was_left_out_loses_nothing() -> None:
     """S5: only an occurrence on that very date does not exist."""
     schedule = parsed("R4/2011-12-29T12:00:00[Pacific/Apia]/P2D")
     assert schedule.count(0, 4) == 5
-    assert parsed("2011-12-30T12:00:00[Pacific/Apia]").occurrence(0) is None
+
+
+def test_what_is_once_on_a_date_that_was_left_out_is_never() -> None:
+    """S5: and the day before it is once."""
+    never, once = (parsed(f"2011-12-{day}T12:00:00[Pacific/Apia]") for day in (30, 29))
+    assert never.occurrence(0) is None
+    assert (never.count(0, 9), once.count(0, 9)) == (0, 1)

@@ -120,14 +120,11 @@ class Schedule(Struct, frozen=True):
     def _date(self, k: int) -> date:
         """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to.
 
-        Past the year 9999 it is the last of all.
+        It must be one before the end of time.
         """
         if self.interval is None:
             return self.wall.date()
-        try:
-            return _moved(self.wall, self.interval.scaled(k)).date()
-        except OverflowError:
-            return date.max
+        return _moved(self.wall, self.interval.scaled(k)).date()
 
     def _is_skipped(self, k: int) -> bool:
         """Tell whether ``k`` falls on a skipped date; an exact interval leads to none."""
