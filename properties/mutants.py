@@ -4,6 +4,7 @@ import ast
 import copy
 import difflib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -179,9 +180,10 @@ _ARITHMETIC: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitAnd: ast.BitOr,
 }
-# Written out, since what is to be mutated must not have been imported.
+# Read from the source, since what is to be mutated must not have been imported.
+_JOB = Path(__file__).parent.parent / "kala_trio" / "core" / "job.py"
 _MEMBERS = {
-    "Cause": ["OCCURRENCE", "MANUAL", "PARENT", "FAILURE", "RERUN"],
-    "Outcome": ["SUCCEEDED", "FAILED", "LOST", "STOPPED"],
-    "Reason": ["OVERLAP", "EPSILON", "LATE", "DOWNTIME", "DISABLED", "DELETED"],
+    enum.name: [ast.unparse(each.targets[0]) for each in enum.body if isinstance(each, ast.Assign)]
+    for enum in ast.parse(_JOB.read_text()).body
+    if isinstance(enum, ast.ClassDef) and ast.unparse(enum.bases[0]) == "StrEnum"
 }

@@ -7,8 +7,8 @@ import pytest
 
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.job import Definition, Job, Occurrence
-from kala_trio.core.occurrences import Due, schedule_of
+from kala_trio.core.job import Definition, Job, Occurrence, Progress
+from kala_trio.core.occurrences import Due, due_of, schedule_of
 from kala_trio.core.schedule import Schedule, parse_schedule
 from kala_trio.core.validation import check
 
@@ -122,6 +122,16 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
 
 
+def test_what_was_noted_as_due_is_due() -> None:
+    """L4, L5: also where the zone database says by now that it comes later."""
+    definition = Definition("a", "true", schedule="2026-07-01T09:00:00[Europe/Berlin]")
+    noted = Occurrence(0, datetime(2026, 7, 1, 6, tzinfo=UTC))
+    progress = Progress("a", disabled=False, next=noted)
+    due = due_of(Job("a", 1, ACCEPTED_AT, definition), progress, noted.at)
+    assert due
+    assert (due.first, due.latest) == (noted, noted)
+
+
 @pytest.mark.parametrize("length", [100, 101])
 def test_a_parents_id_has_100_characters_at_most(length: int) -> None:
     """D1: whether there is such a job is asked elsewhere."""
@@ -177,14 +187,21 @@ def test_the_second_of_two_equal_times_is_written_with_its_offset() -> None:
 
 
 def test_there_are_no_occurrences_before_the_first() -> None:
-    """S1: k begins with 0."""
+    """S1, S7: k begins with 0, and what would come before is not even looked for."""
     schedule = parsed("R4/2026-01-01T00:00:00Z/P1D")
     assert schedule.count(-3, 2) == 3
     assert schedule.occurrence(-1) is None
+    assert parsed("R/0001-01-03T00:00:00[Pacific/Apia]/P1Y").occurrence(-1) is None
 
 
 def test_a_step_over_a_date_that_was_left_out_loses_nothing() -> None:
     """S5: only an occurrence on that very date does not exist."""
     schedule = parsed("R4/2011-12-29T12:00:00[Pacific/Apia]/P2D")
     assert schedule.count(0, 4) == 5
-    assert parsed("2011-12-30T12:00:00[Pacific/Apia]").occurrence(0) is None
+
+
+def test_what_is_once_on_a_date_that_was_left_out_is_never() -> None:
+    """S5: and the day before it is once."""
+    never, once = (parsed(f"2011-12-{day}T12:00:00[Pacific/Apia]") for day in (30, 29))
+    assert never.occurrence(0) is None
+    assert (never.count(0, 9), once.count(0, 9)) == (0, 1)

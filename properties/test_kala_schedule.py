@@ -135,6 +135,6 @@ def test_later_is_the_next_occurrence_of_a_schedule_from_there(
     assume(FIRST + DAY < instant < LAST - DAY)
     found = later(instant, duration_of(interval), find_zone(name))
     schedule = schedule_of(Spec(moment_at(instant, name), interval))
-    if not schedule._is_skipped(1):
+    if found is None or not schedule._is_skipped(1):
         assert found == schedule.occurrence(1)
     assert found is None or found > instant

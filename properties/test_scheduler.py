@@ -330,8 +330,9 @@ def test_jobs_that_are_created_together_may_follow_each_other() -> None:
 
 
 def test_of_jobs_that_are_created_together_the_one_at_fault_is_named() -> None:
-    """D6: by its position and its field."""
+    """D6: by its position in the list and its field."""
     world = World()
+    world.create("0")
     with pytest.raises(Refused, match=r"^1\.parent_jobs: there is no such job, found 'nobody'"):
         world.do(
             CreateAll(
@@ -341,6 +342,16 @@ def test_of_jobs_that_are_created_together_the_one_at_fault_is_named() -> None:
                 )
             )
         )
+
+
+def test_jobs_created_after_a_restart_come_after_those_from_before() -> None:
+    """L9: whatever has become of them."""
+    world = World()
+    for job_id in ("c", "b", "a"):
+        world.create(job_id, LATER)
+    world.crash()
+    world.create("0", LATER)
+    assert [(job.id, job.number) for job in world.jobs.values()][2:] == [("a", 3), ("0", 4)]
 
 
 def test_a_chain_of_decisions_that_is_rolled_back_is_made_again() -> None:

@@ -24,7 +24,8 @@ def check_edges(state: State, definition: Definition) -> None:
         return
     if failure_job not in state.jobs:
         raise Refused("on_failure_job", "there is no such job", found=failure_job, example=example)
-    if definition.parent_jobs and _leads_to(state, failure_job, set(definition.parent_jobs)):
+    parents = definition.parent_jobs
+    if parents and not _followers_of(state, failure_job).isdisjoint(parents):
         raise Refused(
             "on_failure_job",
             "it leads back to a parent of this job, which would close a circle",
@@ -33,18 +34,17 @@ def check_edges(state: State, definition: Definition) -> None:
         )
 
 
-def _leads_to(state: State, origin: str, targets: set[str]) -> bool:
+def _followers_of(state: State, origin: str) -> set[str]:
+    """Return all jobs that one leads to, itself included."""
     seen = {origin}
     waiting = deque(seen)
     while waiting:
         job_id = waiting.popleft()
-        if job_id in targets:
-            return True
         failure_job = state.jobs[job_id].definition.on_failure_job
         followers = {*state.children_of(job_id), *([failure_job] if failure_job else [])}
         waiting.extend(followers - seen)
         seen |= followers
-    return False
+    return seen
 
 
 def deleted_with(state: State, job_id: str) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import MAXYEAR, UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -25,7 +26,6 @@ _EXAMPLE: Final = "R/2026-03-01T09:00:00[Europe/Berlin]/P1D"
 _START_EXAMPLE: Final = "2026-03-01T09:00:00+01:00[Europe/Berlin]"
 
 _DAY: Final = timedelta(days=1)
-_HALF_DAY: Final = timedelta(hours=12)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _LAST_INSTANT: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -112,56 +112,51 @@ class Schedule(Struct, frozen=True):
         """Return where S(k) is, or would be if no date were skipped: this never decreases."""
         if k < 0 or (self.repeats is not None and k > self.repeats):
             return None
-        if k == 0:
-            return _resolved(self.anchor)
         if self.interval is None:
-            return None
+            return _resolved(self.anchor)
         try:
             return _added(self.anchor, self.interval.scaled(k))
         except OverflowError:
             return None
 
-    def _date(self, k: int) -> date | None:
-        """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to."""
-        if k == 0 or self.interval is None:
+    def _date(self, k: int) -> date:
+        """Return the date in ``zone`` that the calendar part of ``k`` intervals leads to.
+
+        It must be one before the end of time.
+        """
+        if self.interval is None:
             return self.anchor.date()
-        try:
-            return _moved(self.anchor, self.interval.scaled(k)).date()
-        except OverflowError:
-            return None
+        return _moved(self.anchor, self.interval.scaled(k)).date()
 
     def _is_skipped(self, k: int) -> bool:
         """Tell whether ``k`` falls on a skipped date; an exact interval leads to none."""
-        skipped = _skipped_dates(self.zone)
-        if not skipped or (k > 0 and not self._has_calendar_part()):
-            return False
-        return self._date(k) in skipped
+        has_date = k == 0 or self._calendar_interval() is not None
+        return has_date and any(self._date(k) == day for day in _skipped_dates(self.zone))
 
-    def _has_calendar_part(self) -> bool:
-        return self.interval is not None and (self.interval.months > 0 or self.interval.days > 0)
+    def _calendar_interval(self) -> Duration | None:
+        """Return the interval if it has a calendar part."""
+        interval = self.interval
+        return interval if interval and (interval.months or interval.days) else None
 
     def _first_after(self, t: datetime) -> int:
         """Return the least k whose instant is later than ``t``, or that has none."""
         elapsed = (t - _resolved(self.anchor)) // _MICROSECOND
-        if elapsed < 0:
-            return 0
         if self.interval is None:
-            return 1
-        if self._has_calendar_part():
-            mean = _mean(self.interval) + self.interval.microseconds
+            return int(elapsed >= 0)
+        if interval := self._calendar_interval():
+            mean = _mean(interval) + interval.microseconds
             k = _least(lambda k: (at := self._instant(k)) is None or at > t, elapsed, mean)
         else:
-            k = elapsed // self.interval.microseconds + 1
+            k = max(0, elapsed // self.interval.microseconds + 1)
         return k if self.repeats is None else min(k, self.repeats + 1)
 
     def _first_on(self, day: date) -> int:
-        """Return the least k whose date is ``day`` or later, or that has none."""
-        if self.interval is None or not self._has_calendar_part():
+        """Return the least k whose date is ``day`` or later."""
+        interval = self._calendar_interval()
+        if interval is None:
             return 0
         elapsed = (day - self.anchor.date()) // _MICROSECOND
-        return _least(
-            lambda k: (at := self._date(k)) is None or at >= day, elapsed, _mean(self.interval)
-        )
+        return _least(lambda k: self._date(k) >= day, elapsed, _mean(interval))
 
 
 def parse_schedule(text: str, time_zone: str = "", *, accepted_at: datetime) -> Schedule:
@@ -171,7 +166,8 @@ def parse_schedule(text: str, time_zone: str = "", *, accepted_at: datetime) -> 
     ``Malformed``; its ``field`` is the part at fault: schedule, repetitions, start, interval, end
     or time zone.
     """
-    return _parsed(text, time_zone, accepted_at if "//" in text else None)
+    # Where it makes no difference it is one instant, so that each text is read once.
+    return _parsed(text, time_zone, accepted_at if "//" in text else _LAST_INSTANT)
 
 
 def find_zone(name: str) -> tzinfo:
@@ -196,7 +192,7 @@ def later(instant: datetime, duration: Duration, zone: tzinfo) -> datetime | Non
 
 
 @lru_cache(maxsize=4096)  # jobs share texts, but clients may send any number of them
-def _parsed(text: str, time_zone: str, accepted_at: datetime | None) -> Schedule:
+def _parsed(text: str, time_zone: str, accepted_at: datetime) -> Schedule:
     if len(text) > _LONGEST_TEXT:
         problem = f"is longer than {_LONGEST_TEXT} characters"
         raise Malformed("schedule", problem, found=text, example=_EXAMPLE)
@@ -210,7 +206,7 @@ def _parsed(text: str, time_zone: str, accepted_at: datetime | None) -> Schedule
     repeats = _repeats(repetitions)
     if start:
         anchor = _date_time(start, "start", time_zone, UTC)
-    elif accepted_at is not None and not _is_date_time(rest):
+    elif not _is_date_time(rest):
         anchor = accepted_at.astimezone(find_zone(time_zone))
     else:
         problem = "may be left out only before an interval"
@@ -249,11 +245,12 @@ def _date_time(text: str, field: str, time_zone: str, default: tzinfo) -> dateti
         problem = f"must be that of the start, {suffix}, or be left out"
         raise Malformed("time zone", problem, found=time_zone, example=suffix)
     name = suffix or time_zone
-    zone = find_zone(name) if name else default
+    given = _fixed(offset) if offset else default
+    zone = find_zone(name) if name else given
     try:
         wall: datetime = isodate.parse_datetime(clock)
-        start = wall.replace(tzinfo=_fixed(offset) if offset else zone)
-        if offset and name:
+        start = wall.replace(tzinfo=given if offset else zone)
+        if offset:
             start = start.astimezone(zone)
             if start.replace(tzinfo=None) != wall:
                 problem = f"has an offset that {name} does not have then"
@@ -307,7 +304,7 @@ def _mean(interval: Duration) -> int:
 def _least(holds: Callable[[int], bool], elapsed: int, mean: int) -> int:
     """Return the least k ≥ 0 that ``holds``, known to be near ``elapsed / mean`` microseconds."""
     low = max(0, (elapsed - _MARGIN) // mean)
-    high = max(0, (elapsed + _MARGIN) // mean + 1)
+    high = (elapsed + _MARGIN) // mean + 1
     return low + bisect_left(range(low, high), True, key=holds)
 
 
@@ -325,15 +322,14 @@ def _skipped_dates(zone: tzinfo) -> frozenset[date]:
     def wall(t: datetime) -> datetime:
         return t.astimezone(zone).replace(tzinfo=None)
 
-    def jump(t: datetime, hours: int) -> timedelta:
-        """Return by how much the clock gains on elapsed time in the hours from ``t`` on."""
-        elapsed = timedelta(hours=hours)
-        return wall(t + elapsed) - wall(t) - elapsed
+    def is_jump(t: datetime, elapsed: timedelta) -> bool:
+        """Tell whether the clock gains most of a day on the time that elapses from ``t`` on."""
+        return wall(t + elapsed) - wall(t) - elapsed > _DAY / 2
 
     dates = set()
-    for year in range(1800, 2100):
-        new_year = datetime(year, 1, 1, tzinfo=UTC)
-        if jump(new_year, 366 * 24) > _HALF_DAY:
-            hour = bisect_left(range(366 * 24), True, key=lambda h: jump(new_year, h) > _HALF_DAY)
-            dates.add((wall(new_year + timedelta(hours=hour)) - _DAY).date())
+    for one, other in pairwise(datetime(year, 1, 1, tzinfo=UTC) for year in range(1800, 2100)):
+        if is_jump(one, other - one):
+            days = range((other - one) // _DAY)
+            day = bisect_left(days, True, key=lambda day: is_jump(one, day * _DAY))
+            dates.add((wall(one + day * _DAY) - _DAY).date())
     return frozenset(dates)
