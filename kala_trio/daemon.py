@@ -24,8 +24,8 @@ from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_root
 from kala_trio.runner.process import VARIABLES, LocalRunner
 from kala_trio.settings import Settings
+from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
-from kala_trio.store.reader import Reader
 from kala_trio.supervisor import Supervisor
 from kala_trio.threads import in_thread
 from kala_trio.web_process import keep_web_process
@@ -52,11 +52,10 @@ def run(settings: Settings) -> None:
     _forget_the_parent()
     with (
         closing(Journal(settings.db)) as journal,
-        closing(Reader(settings.db)) as reader,
         _listen(settings.host, settings.port) as listener,
     ):
         try:
-            trio.run(_serve, settings, journal, reader, listener)
+            trio.run(_serve, settings, journal, listener)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -126,9 +125,7 @@ def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
     return restored
 
 
-async def _serve(
-    settings: Settings, journal: Journal, reader: Reader, listener: socket.socket
-) -> None:
+async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
     async with trio.open_nursery() as nursery:
         clock = WallClock()
         output = output_root(settings.db)
@@ -143,7 +140,8 @@ async def _serve(
                 scheduler, first = _restore(journal, settings.db)
             _say_where(settings, listener)
             bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
-            nursery.start_soon(Pruning(journal, reader, output, clock, bounds).run)
+            pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
+            nursery.start_soon(pruning.run)
             await supervisor.run(scheduler, first)
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()

@@ -18,8 +18,8 @@ from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import Unavailable
 from kala_trio.runner.output import directories, outputs_in, remove_directory, remove_outputs
+from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
-from kala_trio.store.reader import Reader
 from kala_trio.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ class Pruning:
     """Keeps the history within its bounds, and what runs have written with it."""
 
     def __init__(
-        self, journal: Journal, reader: Reader, output: Path, clock: Clock, bounds: Bounds
+        self, journal: Journal, expired: Expired, output: Path, clock: Clock, bounds: Bounds
     ) -> None:
         """Prune what is beyond ``bounds``; ``output`` is the directory of captured outputs."""
         self._journal = journal
-        self._reader = reader
+        self._expired = expired
         self._output = output
         self._clock = clock
         self._bounds = bounds
@@ -75,16 +75,16 @@ class Pruning:
         Raises Unavailable or OSError where something can't be removed; the rest may be gone.
         """
         beyond = (self._clock.now() - self._bounds.age, self._bounds.runs, _LOOK)
-        while run_ids := await in_thread(self._reader.expired_runs, *beyond):
+        while run_ids := await in_thread(self._expired.runs, *beyond):
             for some in _parts(run_ids, _STEP):
                 await self._remove_runs(some)
-        while row_ids := await in_thread(self._reader.expired_missed, *beyond):
+        while row_ids := await in_thread(self._expired.missed, *beyond):
             for rows in _parts(row_ids, _STEP):
                 await self._journal.prune_missed(rows)
                 await trio.sleep(_PAUSE)
         # First what there is, then what is known: a job is, before its directory is made.
         for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
-            for job_id in await in_thread(self._reader.unknown, job_ids):
+            for job_id in await in_thread(self._expired.unknown, job_ids):
                 await self._remove_directory(job_id)
 
     async def _remove_runs(self, run_ids: Sequence[str]) -> None:

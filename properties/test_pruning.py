@@ -27,6 +27,7 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import ForgetJob, Keep, Record
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import output_path
+from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
 from properties.clock import VirtualClock
@@ -71,7 +72,7 @@ def test_what_stays_is_what_the_bounds_say(jobs: list[Past], keep: int) -> None:
                 for which, past in enumerate(jobs):
                     await journal.commit(records_of(f"job-{which}", past))
                     write_outputs(output, f"job-{which}", past)
-                await Pruning(journal, reader, output, clock, Bounds(AGE, keep)).sweep()
+                await Pruning(journal, Expired(db), output, clock, Bounds(AGE, keep)).sweep()
 
             trio.run(sweep, clock=MockClock(autojump_threshold=0))
             for which, past in enumerate(jobs):

@@ -30,6 +30,7 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import ForgetJob, Keep, Record
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.output import Capture, output_path, output_root
+from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
 from tests.daemon import eventually, running
@@ -113,8 +114,8 @@ def numbers(reader: Reader, job_id: str) -> list[int]:
     return sorted(run.number for run, _ in reader.history(job_id, before=10**9, limit=10**6))
 
 
-def pruning(journal: Journal, reader: Reader, db: Path, bounds: Bounds = BOUNDS) -> Pruning:
-    return Pruning(journal, reader, output_root(db), Calendar(), bounds)
+def pruning(journal: Journal, db: Path, bounds: Bounds = BOUNDS) -> Pruning:
+    return Pruning(journal, Expired(db), output_root(db), Calendar(), bounds)
 
 
 async def test_old_runs_go_with_their_outputs_and_attempts_but_the_latest_ten_stay(
@@ -127,7 +128,7 @@ async def test_old_runs_go_with_their_outputs_and_attempts_but_the_latest_ten_st
         records += run("b", number, 500)
     await journal.commit(records)
     write_outputs(db, "a", range(1, 31))
-    await pruning(journal, reader, db).sweep()
+    await pruning(journal, db).sweep()
     assert numbers(reader, "a") == [*range(20, 31)]
     assert outputs(db, "a") == {*range(20, 31)}
     assert numbers(reader, "b") == [*range(3, 13)]
@@ -147,7 +148,7 @@ async def test_of_each_job_so_many_of_the_latest_runs_and_missed_records_stay(
         for number in range(1, count + 1):
             records += [*run(job_id, number, 1), missed(job_id, number, 1)]
     await journal.commit(records)
-    await pruning(journal, reader, db, Bounds(90 * DAY, 15)).sweep()
+    await pruning(journal, db, Bounds(90 * DAY, 15)).sweep()
     for job_id, first in (("a", 186), ("b", 1)):
         last = 200 if job_id == "a" else 15
         assert numbers(reader, job_id) == [*range(first, last + 1)]
@@ -160,7 +161,7 @@ async def test_old_missed_records_go_but_the_latest_ten_of_a_job(
     records = job("a", misses=20)
     records += [missed(job_id, number, 91) for job_id in "ax" for number in range(1, 21)]
     await journal.commit(records)
-    await pruning(journal, reader, db).sweep()
+    await pruning(journal, db).sweep()
     assert [each.number for each in reader.missed("a")] == [*range(20, 10, -1)]
     assert reader.missed("x") == []
 
@@ -175,7 +176,7 @@ async def test_all_of_a_deleted_job_goes_by_age_and_its_directory_when_nothing_i
     await journal.commit([*records, ForgetJob("a"), ForgetJob("b")])
     write_outputs(db, "a", [1, 3])
     write_outputs(db, "b", [1, 3])
-    await pruning(journal, reader, db).sweep()
+    await pruning(journal, db).sweep()
     assert numbers(reader, "a") == []
     assert numbers(reader, "b") == [3]
     assert [path.name for path in output_root(db).iterdir()] == ["b"]
@@ -189,13 +190,13 @@ async def test_a_run_in_progress_stays_however_old_it_is_and_its_directory_too(
     going = Run("a.1", "a", "name", 1, Trigger(Cause.MANUAL, at), at)
     await journal.commit([*job("a", runs=1), Keep(going), ForgetJob("a")])
     output_root(db).joinpath("a").mkdir(parents=True)
-    await pruning(journal, reader, db).sweep()
+    await pruning(journal, db).sweep()
     assert reader.run("a.1") == going
     assert outputs(db, "a") == set()
 
 
 async def test_outputs_that_no_history_tells_of_go_and_what_others_put_there_stays(
-    journal: Journal, reader: Reader, db: Path
+    journal: Journal, db: Path
 ) -> None:
     await journal.commit(job("a"))
     root = output_root(db)
@@ -203,7 +204,7 @@ async def test_outputs_that_no_history_tells_of_go_and_what_others_put_there_sta
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()
     (root / "README").touch()
-    await pruning(journal, reader, db).sweep()
+    await pruning(journal, db).sweep()
     found = {str(path.relative_to(root)) for path in root.rglob("*")}
     assert found == {"a", "a/1", "mine", "mine/notes", "README"}
 
@@ -238,7 +239,7 @@ async def test_trouble_is_told_until_it_is_over(
     obstacle.mkdir(parents=True)
     clock = Calendar()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Pruning(journal, reader, output_root(db), clock, BOUNDS).run)
+        nursery.start_soon(Pruning(journal, Expired(db), output_root(db), clock, BOUNDS).run)
         await until(lambda: clock.looks == 3)
         obstacle.rmdir()
         obstacle.parent.rmdir()
@@ -258,11 +259,10 @@ from pathlib import Path
 import trio
 from tests.test_pruning import pruning
 from kala_trio.store.journal import Journal
-from kala_trio.store.reader import Reader
 
 db = Path(sys.argv[1])
-with closing(Journal(db)) as journal, closing(Reader(db)) as reader:
-    trio.run(pruning(journal, reader, db).sweep)
+with closing(Journal(db)) as journal:
+    trio.run(pruning(journal, db).sweep)
 """
 
 
@@ -285,7 +285,7 @@ def test_kill_9_in_the_middle_harms_nothing_and_the_next_sweep_goes_on(db: Path)
                 pruner.send_signal(signal.SIGKILL)
             assert {*range(501, 601)} <= outputs(db, "a")
     with closing(Journal(db)) as journal, closing(Reader(db)) as reader:
-        trio.run(pruning(journal, reader, db).sweep)
+        trio.run(pruning(journal, db).sweep)
         assert numbers(reader, "a") == [*range(501, 601)]
         assert outputs(db, "a") == {*range(501, 601)}
         assert journal._database.execute("SELECT count(*) FROM attempts").fetchone() == (100,)

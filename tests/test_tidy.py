@@ -32,7 +32,7 @@ FLOORS = [
     "core.messages core.validation core.state core.graph core.wakes core.occurrences "
     "core.scheduler",
     "clock complaint threads store.schema store.connection store.rows store.trouble "
-    "store.journal store.reader store.backup "
+    "store.journal store.reader store.expired store.backup "
     "runner.orphans runner.output runner.stream runner.process bodies wire",
     "supervisor door pruning",
     "settings web.application web.api web.guard web.worker web_process daemon",

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import assert_never
@@ -95,42 +95,41 @@ class Journal:
         self._cleanup.close()
 
     def _write(self, records: Sequence[Record]) -> None:
-        with self._transaction() as execute:
+        with self._transaction():
             self._apply(records)
             if not records:
-                execute(WRITE_NOTHING)
+                self._execute(WRITE_NOTHING)
 
     # Each of these is one statement, in which the interpreter is left to others throughout.
     def _prune_runs(self, run_ids: Sequence[str]) -> bool:
         these = json.dumps(run_ids)
-        with self._transaction() as execute:
-            removed = execute(
+        with self._transaction():
+            removed = self._execute(
                 "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts "
                 "WHERE run_id IN (SELECT value FROM json_each(?)) LIMIT ?)",
-                (these, _ATTEMPTS_AT_ONCE),
+                these,
+                _ATTEMPTS_AT_ONCE,
             ).rowcount
             if removed == _ATTEMPTS_AT_ONCE:
                 return False
-            execute(
+            self._execute(
                 "DELETE FROM runs WHERE id IN (SELECT value FROM json_each(?)) "
                 "AND outcome NOT NULL",
-                (these,),
+                these,
             )
             return True
 
     def _prune_missed(self, row_ids: Sequence[int]) -> None:
-        with self._transaction() as execute:
-            execute(
-                "DELETE FROM missed WHERE rowid IN (SELECT value FROM json_each(?))",
-                (json.dumps(row_ids),),
-            )
+        query = "DELETE FROM missed WHERE rowid IN (SELECT value FROM json_each(?))"
+        with self._transaction():
+            self._execute(query, json.dumps(row_ids))
 
     @contextmanager
-    def _transaction(self) -> Iterator[Callable[..., sqlite3.Cursor]]:
-        """Lend what executes statements, all of them in one transaction."""
+    def _transaction(self) -> Iterator[None]:
+        """Make what is done meanwhile durable, all of it or nothing; raises Unavailable."""
         try:
             with atomic(self._database):
-                yield self._database.execute
+                yield
         except sqlite3.Error as error:
             if primary(error) == sqlite3.SQLITE_IOERR:
                 self._bury()
@@ -143,7 +142,7 @@ class Journal:
         for done. It is overwritten at its first page, which breaks the checksums of all others.
         """
         with suppress(sqlite3.Error):  # the sync fails again, most likely
-            self._database.execute(WRITE_NOTHING)
+            self._execute(WRITE_NOTHING)
 
     def _apply(self, records: Sequence[Record]) -> None:
         """Write records, those of one table together: tables don't depend on each other.

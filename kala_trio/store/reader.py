@@ -1,13 +1,11 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
-import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
 from msgspec import Struct
@@ -18,7 +16,8 @@ from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.trouble import UNREADABLE, sentence
 
-_STATS = 10
+STATS = 10
+"""How many of its latest ended runs a job shows of itself."""
 
 
 class JobView(Struct, frozen=True, gc=False):
@@ -119,49 +118,6 @@ class Reader:
                 self._totals[database] = (version, totals)
             return totals
 
-    def expired_runs(self, before: datetime, keep: int, limit: int) -> list[str]:
-        """Return the ids of ``limit`` runs that are to be pruned.
-
-        Those are a job's runs that have ended and are not its ``keep`` latest, and runs that ended
-        ``before``, save the ten latest of a job that is there.
-        """
-        query = (
-            "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
-            "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
-            "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
-            "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
-            "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
-        )
-        return self._expired(query, before, keep, limit)
-
-    def expired_missed(self, before: datetime, keep: int, limit: int) -> list[int]:
-        """Return the rows of missed records to which the same applies, by their latest time."""
-        query = (
-            "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
-            "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
-            "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
-            "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
-            "WHERE progress.misses > :keep LIMIT :limit"
-        )
-        return self._expired(query, before, keep, limit)
-
-    def unknown(self, job_ids: Sequence[str]) -> list[str]:
-        """Return those of the ids that are no job's and of which no run is in the history."""
-        with self._database() as database:
-            query = (
-                "SELECT value FROM json_each(?) "
-                "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = value) "
-                "AND NOT EXISTS (SELECT 1 FROM runs WHERE job_id = value)"
-            )
-            return [job_id for (job_id,) in database.execute(query, (json.dumps(job_ids),))]
-
-    def _expired(self, query: str, before: datetime, keep: int, limit: int) -> list[Any]:
-        """Return what a query finds beyond both bounds, each of it once."""
-        bounds = {"before": rows.from_instant(before), "keep": keep}
-        with self._database() as database:
-            found = database.execute(query, bounds | {"latest": _STATS, "limit": limit})
-            return list(dict.fromkeys(key for (key,) in found))
-
     def close(self) -> None:
         """Close the connections."""
         while self._idle:
@@ -225,7 +181,7 @@ def _views(
             rows.to_job(row),
             rows.to_progress(progress[row[0]], row[0]),
             tuple(dependents.get(row[0], ())),
-            tuple(stats.get(row[0], ())[-_STATS:]),
+            tuple(stats.get(row[0], ())[-STATS:]),
         )
         for row in found
     ]

@@ -1,0 +1,73 @@
+"""What of the history is beyond its bounds: what pruning asks the file for."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from kala_trio.core.errors import Unavailable
+from kala_trio.store import rows
+from kala_trio.store.connection import Connection, atomic, open_database
+from kala_trio.store.reader import STATS
+from kala_trio.store.trouble import UNREADABLE, sentence
+
+
+class Expired:
+    """Looks into the file at ``path``; each method raises Unavailable where that can't be read."""
+
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet: looks are rare, and each has a connection of its own."""
+        self._path = path
+
+    def runs(self, before: datetime, keep: int, limit: int) -> list[str]:
+        """Return the ids of ``limit`` runs that are to be pruned.
+
+        Those are a job's runs that have ended and are not its ``keep`` latest, and runs that ended
+        ``before``, save the ten latest of a job that is there.
+        """
+        query = (
+            "SELECT id FROM runs WHERE ended_at < :before AND number <= ifnull("
+            "(SELECT runs FROM progress WHERE job_id = runs.job_id) - :latest, number) "
+            "UNION ALL SELECT runs.id FROM progress CROSS JOIN runs "
+            "ON runs.job_id = progress.job_id AND runs.number <= progress.runs - :keep "
+            "WHERE progress.runs > :keep AND runs.outcome NOT NULL LIMIT :limit"
+        )
+        return self._beyond(query, before, keep, limit)
+
+    def missed(self, before: datetime, keep: int, limit: int) -> list[int]:
+        """Return the rows of missed records to which the same applies, by their latest time."""
+        query = (
+            "SELECT rowid FROM missed WHERE last < :before AND number <= ifnull("
+            "(SELECT misses FROM progress WHERE job_id = missed.job_id) - :latest, number) "
+            "UNION ALL SELECT missed.rowid FROM progress CROSS JOIN missed "
+            "ON missed.job_id = progress.job_id AND missed.number <= progress.misses - :keep "
+            "WHERE progress.misses > :keep LIMIT :limit"
+        )
+        return self._beyond(query, before, keep, limit)
+
+    def unknown(self, job_ids: Sequence[str]) -> list[str]:
+        """Return those of the ids that are no job's and of which no run is in the history."""
+        query = (
+            "SELECT value FROM json_each(?) "
+            "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = value) "
+            "AND NOT EXISTS (SELECT 1 FROM runs WHERE job_id = value)"
+        )
+        with self._database() as database:
+            return [job_id for (job_id,) in database.execute(query, (json.dumps(job_ids),))]
+
+    def _beyond(self, query: str, before: datetime, keep: int, limit: int) -> list[Any]:
+        """Return what a query finds beyond both bounds, each of it once."""
+        bounds = {"before": rows.from_instant(before), "keep": keep}
+        with self._database() as database:
+            found = database.execute(query, bounds | {"latest": STATS, "limit": limit})
+            return list(dict.fromkeys(key for (key,) in found))
+
+    @contextmanager
+    def _database(self) -> Iterator[Connection]:
+        try:
+            with closing(open_database(self._path, read_only=True)) as database, atomic(database):
+                yield database
+        except UNREADABLE as error:
+            raise Unavailable(sentence(self._path, "cannot be read", error)) from error
