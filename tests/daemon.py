@@ -12,7 +12,10 @@ from typing import Any, TypeVar
 
 from kala_trio.bench.service import PATIENCE, Service, command
 
-__all__ = ["PATIENCE", "Daemon", "command", "eventually", "fifo", "refusal", "running"]
+__all__ = ["FUTURE", "PATIENCE", "Daemon", "eventually", "fifo", "refusal", "running"]
+
+FUTURE = "R/2099-01-01T00:00:00Z/P1D"
+"""A schedule for jobs that don't run by themselves while a test goes on."""
 
 T = TypeVar("T")
 
@@ -64,15 +67,14 @@ def running(db: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> Iterator[Da
         yield daemon
 
 
-def refusal(db: Path, wrapper: tuple[str, ...] = ()) -> str:
-    """Return the one sentence of a daemon that can't start, and ends with status 1."""
-    done = subprocess.run(
-        [*wrapper, *command(db)], stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.startswith("kala-trio: database: ")
+def refusal(db: Path, *flags: str, status: int = 1, wrapper: tuple[str, ...] = ()) -> str:
+    """Return the one sentence of a daemon that can't start, and ends with ``status``."""
+    words = [*wrapper, *command(db, *flags)]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == status, done.stderr
+    assert done.stderr.startswith("kala-trio: ")
     assert done.stderr.count("\n") == 1
-    return done.stderr
+    return done.stderr.removeprefix("kala-trio: ")
 
 
 def eventually(condition: Callable[[], T]) -> T:

@@ -16,10 +16,9 @@ from kala_trio.core.job import Definition, Job, Progress, Queue
 from kala_trio.core.messages import ForgetQueue, Keep, Record
 from kala_trio.store.backup import back_up
 from kala_trio.store.journal import Journal
-from tests.daemon import PATIENCE, Daemon, eventually, running
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, running
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-FUTURE = "R/2099-01-01T00:00:00Z/P1D"
 
 
 def backup(db: Path, target: Path, *, wrapper: tuple[str, ...] = ()) -> tuple[int, str]:

@@ -17,11 +17,10 @@ from kala_trio.core.messages import Act, Create
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
-from tests.daemon import eventually, refusal, running
+from tests.daemon import FUTURE, eventually, refusal, running
 from tests.test_journal import NOW
 
 PAGE = 4096
-FUTURE = "R/2099-01-01T00:00:00Z/P1D"
 GARBAGE = random.Random(7).randbytes(PAGE)
 
 
@@ -87,6 +86,7 @@ def test_a_damaged_database_is_one_sentence_that_says_what_to_do_and_left_as_it_
     damage(path)
     before = {each.name: each.read_bytes() for each in path.parent.glob("kala.db*")}
     sentence = refusal(path)
+    assert sentence.startswith("database: ")
     assert "restore a backup" in sentence
     assert {each.name: each.read_bytes() for each in path.parent.glob("kala.db*")} == before
 

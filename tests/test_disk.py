@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PATIENCE, Daemon, eventually, fifo, refusal, running
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, refusal, running
 from tests.disk import FailingDisk, SmallDisk
 
-FUTURE = "R/2099-01-01T00:00:00Z/P1D"
+# Where nothing can be mounted, a bound on the size of files is a disk that is full.
+SMALL_FILES = ("sh", "-c", 'ulimit -f 600; exec "$@"', "sh")
 
 
 def post(daemon: Daemon, size: int = 1) -> tuple[int, str]:
@@ -146,10 +147,49 @@ def test_a_daemon_starts_on_a_full_disk_if_it_has_nothing_to_write(tmp_path: Pat
             assert list(daemon.get("/job/")["jobs"]) == [job]
 
 
+def test_a_full_disk_is_a_503_and_never_an_acknowledged_job(tmp_path: Path) -> None:
+    """Rule C1: what was answered 201 is there afterwards, and nothing else."""
+    accepted = set()
+    with running(tmp_path / "kala.db", wrapper=SMALL_FILES) as daemon:
+        status, text = post(daemon, 10_000)
+        while status == 201:
+            accepted.add(json.loads(text)["id"])
+            status, text = post(daemon, 10_000)
+        assert status == 503
+        assert "cannot be written" in text
+        assert set(daemon.get("/job/")["jobs"]) == accepted
+        assert "Traceback" not in daemon.end()[1]
+    with running(tmp_path / "kala.db") as daemon:
+        assert set(daemon.get("/job/")["jobs"]) == accepted
+        daemon.create(command="true")
+
+
+def test_a_stop_while_the_disk_is_full_is_one_sentence_and_status_1(tmp_path: Path) -> None:
+    """Rule C4: the outcome can't be recorded, which is said; at the next start the run is lost."""
+    gate = fifo(tmp_path)
+    with running(tmp_path / "kala.db", "--grace=PT60S", wrapper=SMALL_FILES) as daemon:
+        job = daemon.create(command=f"cat {gate}")
+        eventually(lambda: daemon.runs(job))
+        for size in (10_000, 1):
+            while post(daemon, size)[0] == 201:
+                pass
+        daemon.process.send_signal(signal.SIGTERM)
+        gate.write_text("go on")
+        assert daemon.process.stderr
+        words = daemon.process.stderr.read()
+        assert daemon.process.wait(PATIENCE) == 1
+        assert "cannot be written" in words.splitlines()[-1]
+        assert "Traceback" not in words
+    with running(tmp_path / "kala.db") as daemon:
+        eventually(lambda: daemon.outcomes(job) == ["lost"])
+
+
 def test_a_new_database_on_a_full_disk_is_one_sentence_and_status_1(tmp_path: Path) -> None:
     with SmallDisk(tmp_path / "disk", "1m") as disk:
         disk.fill()
-        assert "full" in refusal(disk.path / "kala.db", disk.wrapper)
+        words = refusal(disk.path / "kala.db", wrapper=disk.wrapper)
+        assert words.startswith("database: ")
+        assert "full" in words
 
 
 def test_a_read_only_disk_is_one_sentence_and_status_1(tmp_path: Path) -> None:
@@ -157,7 +197,9 @@ def test_a_read_only_disk_is_one_sentence_and_status_1(tmp_path: Path) -> None:
         with running(disk.path / "kala.db", wrapper=disk.wrapper) as daemon:
             daemon.end()
         disk.remount("ro")
-        assert "Read-only file system" in refusal(disk.path / "kala.db", disk.wrapper)
+        words = refusal(disk.path / "kala.db", wrapper=disk.wrapper)
+        assert words.startswith("database: ")
+        assert "Read-only file system" in words
 
 
 def test_runs_go_on_where_their_outputs_can_not_be_kept(tmp_path: Path) -> None:
@@ -293,4 +335,6 @@ def test_a_lock_of_another_program_is_waited_for_and_then_told(tmp_path: Path) -
 def test_a_lock_at_the_start_is_one_sentence_and_status_1(tmp_path: Path) -> None:
     sqlite3.connect(tmp_path / "kala.db").close()
     with locked(tmp_path / "kala.db"):
-        assert "locked; another program is writing" in refusal(tmp_path / "kala.db")
+        words = refusal(tmp_path / "kala.db")
+    assert words.startswith("database: ")
+    assert "locked; another program is writing" in words

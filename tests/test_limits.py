@@ -11,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import eventually, running
+from tests.daemon import FUTURE, eventually, running
 
-FUTURE = "R/2099-01-01T00:00:00Z/P1D"
 # A user who is nobody: limits of processes do not hold for root.
 USER = 54321
 NONE = ("prlimit", "--nproc=0:")

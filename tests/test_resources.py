@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from kala_trio.runner.output import HEAD, TAIL
-from tests.daemon import Daemon, eventually, fifo, running
+from tests.daemon import FUTURE, Daemon, eventually, fifo, running
 from tests.test_runner import is_running
 
 # Hundreds of megabytes, of which a few may be noticed.
@@ -81,7 +81,7 @@ def test_nothing_is_left_of_many_runs_but_their_outputs(tmp_path: Path) -> None:
 
 def family(daemon: Daemon) -> list[str]:
     """Create a job and others that run after it, one after the other; return their ids."""
-    parent = daemon.create(command="echo hello", schedule="R/2099-01-01T00:00:00Z/P1D")
+    parent = daemon.create(command="echo hello", schedule=FUTURE)
     return [parent, *(daemon.create(command="echo hello", parent_jobs=[parent]) for _ in range(24))]
 
 

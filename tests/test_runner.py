@@ -236,28 +236,3 @@ def other_group() -> Iterator[Group]:
     with subprocess.Popen(["sleep", "1000"], process_group=0) as leader:
         yield Group.of(leader.pid)
         leader.kill()
-
-
-def children() -> set[str]:
-    """Return the ids of this process's children, zombies among them."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {pid for each in lists for pid in each.read_text().split()}
-
-
-async def test_nothing_is_left_of_a_thousand_runs_but_their_outputs(tmp_path: Path) -> None:
-    """No descriptor, no zombie, no pipe, no note."""
-
-    async def many(first: int, count: int) -> None:
-        async with trio.open_nursery() as nursery:
-            runner = LocalRunner(tmp_path, WallClock(), nursery)
-            for number in range(first, first + count):
-                nursery.start_soon(runner.run_attempt, act("echo hello", number))
-
-    await many(0, 8)
-    before = children()
-    descriptors = len(os.listdir("/proc/self/fd"))
-    for batch in range(20):
-        await many(100 + 50 * batch, 50)
-    assert len(os.listdir("/proc/self/fd")) == descriptors
-    assert children() == before
-    assert {path.suffix for path in (tmp_path / "job").iterdir()} == {""}

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.daemon import PATIENCE, Daemon, eventually, fifo, running
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 
 CLIENTS = 12
-FUTURE = "R/2099-01-01T00:00:00Z/P1D"
 
 
 class Connection:
@@ -234,6 +233,31 @@ def test_a_stop_while_the_web_process_is_being_started_again(tmp_path: Path) -> 
         crowd.disperse()
         assert (status, "Traceback" in errors) == (0, False), errors
     assert names_of_jobs(tmp_path / "kala.db") == crowd.accepted
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_attempts_end_and_records_them(tmp_path: Path, number: signal.Signals) -> None:
+    """Rule C4."""
+    gate = fifo(tmp_path)
+    with running(tmp_path / "kala.db", "--grace=PT60S") as daemon:
+        job = daemon.create(command=f"cat {gate}")
+        eventually(lambda: daemon.runs(job))
+        daemon.process.send_signal(number)
+        eventually(lambda: daemon.request("POST", f"/job/enable/{job}/")[0] == 503)
+        gate.write_text("go on")
+        status, errors = daemon.process.wait(PATIENCE), daemon.process.communicate()[1]
+        assert (status, "Traceback" in errors) == (0, False)
+    with running(tmp_path / "kala.db") as daemon:
+        assert daemon.outcomes(job) == ["succeeded"]
+
+
+def test_a_second_signal_cuts_the_grace_period_short(tmp_path: Path) -> None:
+    with running(tmp_path / "kala.db", "--grace=PT1H") as daemon:
+        job = daemon.create(command="sleep 1000")
+        eventually(lambda: daemon.runs(job))
+        daemon.process.send_signal(signal.SIGTERM)
+        eventually(lambda: daemon.request("POST", f"/job/start/{job}/")[0] == 503)
+        assert daemon.end()[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -54,7 +54,7 @@ LONG_MODULES = {
     "properties/test_api.py": 550,
     "properties/test_machine.py": 400,
     "properties/test_scheduler.py": 450,
-    "tests/test_end_to_end.py": 550,
+    "tests/test_end_to_end.py": 400,
     "tests/test_supervisor.py": 400,
     "tests/test_wire.py": 450,
 }
