@@ -35,7 +35,6 @@ def offered(example: str) -> object:
     [
         ("name", ""),
         ("name", " \t\n"),
-        ("name", "a" * 1_001),
         ("name", "a\0b"),
         ("command", ""),
         ("command", "  "),
@@ -43,8 +42,6 @@ def offered(example: str) -> object:
         ("command", "echo 'half quoted"),
         ("command", "echo \\"),
         ("command", "echo \0"),
-        ("command", "a" * 100_001),
-        ("owner", "o" * 1_001),
         ("owner", "\0"),
         ("on_failure_job", "i" * 101),
         ("retries", -1),
@@ -59,7 +56,6 @@ def offered(example: str) -> object:
         ("schedule", "tomorrow"),
         ("schedule", "R/2026-13-01T00:00:00Z/" + "P" * 500),
         ("parent_jobs", ("a", "\0")),
-        ("parent_jobs", ("i" * 101,)),
     ],
 )
 def test_a_refusal_names_the_field_and_shows_a_value_that_works(field: str, value: object) -> None:
