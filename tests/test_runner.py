@@ -1,6 +1,7 @@
 """Real processes: what an attempt captures, when it is over, and what it leaves behind."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -218,6 +219,25 @@ async def test_an_orphan_is_awaited_though_it_has_dropped_its_environment(tmp_pa
     assert [path.name for path in (tmp_path / "job").iterdir()] == []
 
 
+async def test_an_orphan_is_awaited_though_nothing_can_be_opened_for_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """C3: that nobody could look proves no end."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with other_group() as it, trio.fail_after(PATIENCE):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(it.ended)
+                await trio.to_thread.run_sync(
+                    lambda: eventually(lambda: "cannot look for process group" in caplog.text)
+                )
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                os.kill(it.id, signal.SIGKILL)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_a_note_of_a_group_whose_number_means_another_now_holds_nothing_up(
     tmp_path: Path,
 ) -> None:
@@ -234,5 +254,7 @@ async def test_a_note_of_a_group_whose_number_means_another_now_holds_nothing_up
 def other_group() -> Iterator[Group]:
     """Lend a process group that is alive and has nothing to do with any run."""
     with subprocess.Popen(["sleep", "1000"], process_group=0) as leader:
-        yield Group.of(leader.pid)
-        leader.kill()
+        try:
+            yield Group.of(leader.pid)
+        finally:
+            leader.kill()

@@ -9,7 +9,7 @@ attempt's. All of this is Linux's ``/proc``; where there is none, nothing is fou
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Self
@@ -68,17 +68,13 @@ class Group(Struct, frozen=True):
 
     async def ended(self) -> None:
         """Wait until no process of the group is left (rule C3)."""
+        await _patiently(self._ended, f"process group {self.id}")
+
+    async def _ended(self) -> None:
         # While one is left, the number means no other group; a leader that started later proves
         # that none is.
-        while self.boot == _boot() and _started(self.id) <= self.known:
-            try:
-                await group_ended(self.id)
-            except (OSError, Unavailable) as error:
-                # Too many open files, say: it is not known that they ended.
-                log.warning("cannot look for process group %d yet: %s", self.id, error)
-                await trio.sleep(_RETRY_PAUSE)
-            else:
-                return
+        if self.boot == _boot() and _started(self.id) <= self.known:
+            await group_ended(self.id)
 
 
 class Orphans:
@@ -93,17 +89,13 @@ class Orphans:
 
     async def ended(self, run_id: str) -> None:
         """Wait until no process of ``run_id`` is left, however many it still starts (rule C3)."""
-        while True:
-            try:
-                processes = await self._processes_of(run_id)
-                if not processes:
-                    return
+
+        async def ended() -> None:
+            while processes := await self._processes_of(run_id):
                 for pid in processes:
                     await _ended(pid, lambda pid: _run_of(pid) == run_id)
-            except (OSError, Unavailable) as error:
-                # Too many open files, say: it is not known that they ended.
-                log.warning("cannot look for processes of run %s yet: %s", run_id, error)
-                await trio.sleep(_RETRY_PAUSE)
+
+        await _patiently(ended, f"processes of run {run_id}")
 
     async def _processes_of(self, run_id: str) -> list[int]:
         """Look through all processes, once for all that asked before that look began."""
@@ -114,6 +106,18 @@ class Orphans:
                 self._found = await in_thread(_processes_by_run)
                 self._done = self._begun
             return self._found.get(run_id, [])
+
+
+async def _patiently(ended: Callable[[], Awaitable[None]], what: str) -> None:
+    """Wait for an end; as long as nobody can look, it is not known that it has come."""
+    while True:
+        try:
+            await ended()
+        except (OSError, Unavailable) as error:  # too many open files, say
+            log.warning("cannot look for %s yet: %s", what, error)
+            await trio.sleep(_RETRY_PAUSE)
+        else:
+            return
 
 
 async def group_ended(group: int) -> None:
@@ -170,12 +174,14 @@ def _is_member(pid: int, group: int) -> bool:
             return False
     except ProcessLookupError:
         return False
-    return _stat(pid)[:1] not in ([], ["Z"], ["X"])
+    fields = _stat(pid)
+    return bool(fields) and fields[0] not in {"Z", "X"}
 
 
 def _started(pid: int) -> int:
     """Return when a process started, in ticks since the boot; 0 where it is gone."""
-    return int("".join(_stat(pid)[19:20]) or 0)
+    fields = _stat(pid)
+    return int(fields[19]) if fields else 0
 
 
 def _stat(pid: int) -> list[str]:
