@@ -185,7 +185,7 @@ def later(instant: datetime, duration: Duration, zone: tzinfo) -> datetime | Non
     """
     try:
         local = instant.astimezone(zone)
-        return _added(local.replace(tzinfo=None), zone, local.fold, duration)
+        return _added(local, zone, local.fold, duration)
     except OverflowError:
         return None
 
