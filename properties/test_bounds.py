@@ -171,6 +171,14 @@ def test_a_start_is_an_instant_of_the_years_1_to_9999(start: str, problem: str) 
         assert parsed(refusal.value.example.strip('"')).occurrence(0)
 
 
+@pytest.mark.parametrize("text", ["R//", "R0//", "R1//"])
+def test_without_a_start_there_is_an_interval(text: str) -> None:
+    """S1: also where there are no repeats."""
+    with pytest.raises(Malformed) as refusal:
+        parsed(text)
+    assert refusal.value.field == "interval"
+
+
 def test_the_first_and_the_last_instant_of_all_are_starts() -> None:
     """S2, S7: to the second, whatever their offsets."""
     for start in ("0001-01-01T01:00:00+01:00", "9999-12-31T22:59:59-01:00"):

@@ -386,6 +386,7 @@ def test_a_request_overtakes_nothing_that_was_due_or_waiting() -> None:
     pending = busy.progress["a"].pending
     assert pending is not None
     assert pending.cause is Cause.MANUAL
+    assert busy.misses("a") == [("overlap", 1)]
     idle = World()
     idle.create("a", "R0/2026-03-01T00:00:10Z/PT1S", epsilon="PT1M")
     idle.do(Disable("a"))
@@ -396,6 +397,21 @@ def test_a_request_overtakes_nothing_that_was_due_or_waiting() -> None:
     waiting = idle.progress["a"].pending
     assert waiting is not None
     assert waiting.cause is Cause.MANUAL
+
+
+def test_what_falls_due_after_a_waiting_trigger_overlaps_its_run() -> None:
+    """L2, L8: though one look at the clock finds all of them."""
+    world = World()
+    world.create("a", EVERY_10_S)
+    world.do(Disable("a"))
+    world.now += timedelta(seconds=15)
+    world.do(Enable("a"))
+    world.advance(25)
+    assert world.runs["a.1"].trigger.occurrence == 0
+    assert world.misses("a") == [("overlap", 2)]
+    pending = world.progress["a"].pending
+    assert pending is not None
+    assert pending.occurrence == 3
 
 
 def test_the_times_of_a_run_never_go_back_though_the_wall_clock_does() -> None:
