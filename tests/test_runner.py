@@ -29,7 +29,7 @@ from kala_trio.core.job import (
     Trigger,
 )
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
-from kala_trio.runner.orphans import Group
+from kala_trio.runner.orphans import Group, Orphans
 from kala_trio.runner.output import HEAD, TAIL, output_path, read_output
 from kala_trio.runner.process import LocalRunner
 from tests.daemon import PATIENCE, eventually, fifo
@@ -220,19 +220,34 @@ async def test_an_orphan_is_awaited_though_it_has_dropped_its_environment(tmp_pa
 
 
 async def test_an_orphan_is_awaited_though_nothing_can_be_opened_for_a_while(
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """C3: that nobody could look proves no end."""
+    """C3: that nobody could look proves no end, not even where its note can't be read."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    over = trio.Event()
+
+    async def await_it(note: str) -> None:
+        await Orphans().ended("job.1", note)
+        over.set()
+
+    def is_watched() -> bool:
+        links = (Path("/proc/self/fd") / fd for fd in os.listdir("/proc/self/fd"))
+        return any("[pidfd]" in os.readlink(link) for link in links if link.is_symlink())
+
     with other_group() as it, trio.fail_after(PATIENCE):
+        it.note(note := f"{tmp_path}/1.group")
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(it.ended)
+                nursery.start_soon(await_it, note)
                 await trio.to_thread.run_sync(
-                    lambda: eventually(lambda: "cannot look for process group" in caplog.text)
+                    lambda: eventually(lambda: "cannot look for processes" in caplog.text)
                 )
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                await trio.to_thread.run_sync(
+                    lambda: eventually(lambda: over.is_set() or is_watched())
+                )
+                assert not over.is_set()
                 os.kill(it.id, signal.SIGKILL)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

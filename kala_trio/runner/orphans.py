@@ -6,6 +6,7 @@ has the run's id in its environment, which all that an attempt starts inherits, 
 attempt's. All of this is Linux's ``/proc``; where there is none, nothing is found.
 """
 
+import errno
 import logging
 import os
 import time
@@ -29,6 +30,8 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
 _NOTE_WIDTH = 160
+# Too many open files, or too little memory.
+_FOR_A_WHILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,10 +53,17 @@ class Group(Struct, frozen=True):
 
     @classmethod
     def noted(cls, note: str) -> Self | None:
-        """Return the group that a note tells of; None where none can be read, or half of one."""
+        """Return the group that a note tells of; None where there is none, or half of one.
+
+        Raises OSError where nothing can be opened at the moment.
+        """
         try:
             return msgspec.json.decode(Path(note).read_bytes(), type=cls)
-        except (OSError, msgspec.DecodeError):
+        except msgspec.DecodeError:
+            return None
+        except OSError as error:
+            if error.errno in _FOR_A_WHILE:
+                raise
             return None
 
     def note(self, note: str) -> None:
@@ -87,10 +97,16 @@ class Orphans:
         self._done = 0
         self._found: dict[str, list[int]] = {}
 
-    async def ended(self, run_id: str) -> None:
-        """Wait until no process of ``run_id`` is left, however many it still starts (rule C3)."""
+    async def ended(self, run_id: str, note: str) -> None:
+        """Wait until no process of ``run_id`` is left, however many it still starts (rule C3).
+
+        ``note`` is where its group may be noted.
+        """
 
         async def ended() -> None:
+            if group := Group.noted(note):
+                await group.ended()
+                return
             while processes := await self._processes_of(run_id):
                 for pid in processes:
                     await _ended(pid, lambda pid: _run_of(pid) == run_id)

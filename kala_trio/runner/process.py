@@ -95,11 +95,10 @@ class LocalRunner:
         If cancelled, leaves the processes alone, and their pipe for the next daemon.
         """
         path = output_path(self._output, act.run.id)
-        group = Group.noted(note_of(path))
         with Stream.attach(path, self._complaint) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
-                await (group.ended() if group else self._orphans.ended(act.run.id))
+                await self._orphans.ended(act.run.id, note_of(path))
                 nursery.cancel_scope.cancel()
             stream.release(self._leftovers)
             stream.remove()
