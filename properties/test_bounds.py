@@ -122,10 +122,11 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
 
 
-def test_what_was_noted_as_due_is_due() -> None:
-    """L4, L5: also where the zone database says by now that it comes later."""
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_what_was_noted_as_due_is_due(hours: int) -> None:
+    """L4, L5: as it was noted, also where the zone database says by now that it is at another."""
     definition = Definition("a", "true", schedule="2026-07-01T09:00:00[Europe/Berlin]")
-    noted = Occurrence(0, datetime(2026, 7, 1, 6, tzinfo=UTC))
+    noted = Occurrence(0, datetime(2026, 7, 1, 7, tzinfo=UTC) + timedelta(hours=hours))
     progress = Progress("a", disabled=False, next=noted)
     due = due_of(Job("a", 1, ACCEPTED_AT, definition), progress, noted.at)
     assert due

@@ -167,8 +167,9 @@ def with_missed(
 
 def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> bool:
     """Nothing lies between the two: no occurrence, or for other causes no attempt."""
-    schedule = schedule_of(job)
-    if latest.last_occurrence is None or missed.first_occurrence is None or schedule is None:
-        attempted = progress.last_attempted_run
-        return attempted is None or attempted <= latest.last
-    return schedule.count(latest.last_occurrence + 1, missed.first_occurrence - 1) == 0
+    match schedule_of(job), latest.last_occurrence, missed.first_occurrence:
+        case Schedule() as schedule, int(before), int(after):
+            return schedule.count(before + 1, after - 1) == 0
+        case _:
+            attempted = progress.last_attempted_run
+            return attempted is None or attempted <= latest.last

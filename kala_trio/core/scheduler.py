@@ -11,6 +11,7 @@ events at the same instants give the same commands (rule C5).
 
 import heapq
 from datetime import UTC, datetime
+from itertools import count
 from typing import Self, assert_never
 
 from msgspec.structs import replace
@@ -81,7 +82,7 @@ class Scheduler:
         self._jobs_created = snapshot.jobs[-1].number if snapshot.jobs else 0
         self._wakes = Wakes(self._state)
         self._agenda: list[tuple[datetime, int, int, Trigger, str]] = []
-        self._triggered = 0
+        self._turns = count()
         self._acts: list[Act] = []
 
     @classmethod
@@ -89,13 +90,14 @@ class Scheduler:
         """Go on from ``snapshot`` at the instant ``at``: rules L4 (downtime), C3 and C6."""
         self = cls(snapshot)
         self._now = max(self._now, at)
-        for job, progress in zip(snapshot.jobs, snapshot.progress, strict=True):
+        for job in snapshot.jobs:
+            progress = self._state.progress[job.id]
             waiting = progress.pending
             if waiting and waiting.cause is Cause.FAILURE and not progress.run_id:
                 # The stop came between a failure and its failure job, which counts from now (D9).
                 waiting = replace(waiting, scheduled_at=self._now)
                 self._keep(replace(progress, pending=waiting))
-            if not progress.disabled and progress.next and progress.next.at <= self._now:
+            if not progress.disabled:
                 self._catch_up(job, Reason.DOWNTIME)
         runs = self._state.runs
         self._acts += [AwaitOrphan(runs[each.run_id], each) for each in snapshot.attempts]
@@ -269,8 +271,7 @@ class Scheduler:
 
     def _trigger(self, job_id: str, trigger: Trigger) -> None:
         number = self._state.jobs[job_id].number
-        self._triggered += 1
-        entry = (trigger.scheduled_at, number, self._triggered, trigger, job_id)
+        entry = (trigger.scheduled_at, number, next(self._turns), trigger, job_id)
         heapq.heappush(self._agenda, entry)
 
     def _serve_agenda(self) -> None:
@@ -411,8 +412,9 @@ class Scheduler:
 
     def _turn_is_over(self, trigger: Trigger) -> None:
         """Go on with the queue of the parent's run, if that is what the trigger came from (D2)."""
-        if trigger.cause is Cause.PARENT and trigger.source:
-            self._next_in_queue(trigger.source)
+        match trigger:
+            case Trigger(cause=Cause.PARENT, source=str(run_id)):
+                self._next_in_queue(run_id)
 
     def _next_in_queue(self, run_id: str) -> None:
         """Give the turn to the next child that is there and enabled: rules D2, D4."""
