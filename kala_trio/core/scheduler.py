@@ -97,7 +97,8 @@ class Scheduler:
                 # The stop came between a failure and its failure job, which counts from now (D9).
                 waiting = replace(waiting, scheduled_at=self._now)
                 self._keep(replace(progress, pending=waiting))
-            if not progress.disabled:
+            # Asked first, since of most of many jobs nothing is due.
+            if not progress.disabled and progress.next and progress.next.at <= self._now:
                 self._catch_up(job, Reason.DOWNTIME)
         runs = self._state.runs
         self._acts += [AwaitOrphan(runs[each.run_id], each) for each in snapshot.attempts]
