@@ -1,5 +1,7 @@
 """The bounds of texts, to the character, and of counts beside a date that a zone left out."""
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -184,6 +186,24 @@ def test_the_first_and_the_last_instant_of_all_are_starts() -> None:
     """S2, S7: to the second, whatever their offsets."""
     for start in ("0001-01-01T01:00:00+01:00", "9999-12-31T22:59:59-01:00"):
         assert parsed(start).occurrence(0) == datetime.fromisoformat(start)
+
+
+@pytest.fixture
+def _elsewhere() -> Iterator[None]:
+    """Let the system's own zone be another than UTC."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("_elsewhere")
+@pytest.mark.parametrize("zone", ["Z", "", "+00:00", "Z[Africa/Abidjan]", "[Africa/Abidjan]"])
+def test_the_zone_of_the_system_does_not_matter(zone: str) -> None:
+    """S2: a start is in the zone that it or its job names, or else in UTC."""
+    at = datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
+    assert parsed(f"2031-02-03T04:05{zone}").occurrence(0) == at
 
 
 def test_the_second_of_two_equal_times_is_written_with_its_offset() -> None:

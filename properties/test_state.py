@@ -66,6 +66,14 @@ def test_what_came_before_a_mark_is_not_undone_with_what_came_after() -> None:
     assert state.jobs == {}
 
 
+def test_a_job_follows_only_those_that_its_latest_definition_names() -> None:
+    """D5: one whose parent goes follows its other parents as before."""
+    state = State()
+    state.keep(job("c", 3, "a", "b"))
+    state.keep(job("c", 3, "b"))
+    assert (state.children_of("a"), state.children_of("b")) == ((), ("c",))
+
+
 def test_nothing_is_left_of_who_follows_jobs_that_are_gone() -> None:
     """C1: so that what is known does not grow with all the jobs that there ever were."""
     state = State()
