@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 # A web process that ended within this many seconds of its start did no good.
 _SETTLED = 10.0
 _LONGEST_PAUSE = 5.0
-# How long the web process may take to answer its last requests.
-_LAST_ANSWERS = 5.0
+# How long the web process may take to end: longer than it gives its last answers.
+_LAST_EXIT = 5.0
 
 
 async def keep_web_process(
@@ -69,7 +69,7 @@ async def _run(
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
-            with trio.move_on_after(_LAST_ANSWERS):
+            with trio.move_on_after(_LAST_EXIT):
                 await process.wait()
             if process.returncode is None:
                 process.kill()

@@ -1,4 +1,10 @@
-"""Files of older versions: what they hold is kept, and goes on."""
+"""Files of older versions: what they hold is kept, and goes on.
+
+``databases/schema-N.sql`` is what ``sqlite3 kala.db .dump``, ``PRAGMA user_version`` and ``PRAGMA
+application_id`` say of a file that a daemon of version N left when it was killed, with the jobs
+that are named below. Before VERSION grows, a dump of the version that ends is made from the one
+before it: let that version's ``Journal`` open and close it, and dump it.
+"""
 
 import sqlite3
 from contextlib import closing
@@ -38,8 +44,9 @@ def shape(path: Path) -> set[tuple[object, ...]]:
         return shape
 
 
-def test_there_is_a_migration_for_each_version() -> None:
+def test_there_is_a_migration_to_each_version_and_a_dump_of_each_older_one() -> None:
     assert len(MIGRATIONS) == VERSION
+    assert [dump.stem for dump in DUMPS] == [f"schema-{n}" for n in range(1, VERSION)]
 
 
 @pytest.mark.parametrize("dump", DUMPS, ids=lambda dump: dump.stem)
