@@ -326,3 +326,15 @@ def test_what_was_noted_as_the_next_occurrence_is_one_whatever_a_new_zone_databa
     missed = [each for each in kept if isinstance(each, Missed)]
     assert len(runs) + sum(each.count for each in missed) == due
     assert all(each.count and each.first <= each.last for each in missed)
+
+
+def test_what_was_pending_at_a_restart_is_missed_before_what_came_due_meanwhile() -> None:
+    """L4, L5: so the records lie in the order of the occurrences."""
+    world = World()
+    world.create("a", "R/2026-03-01T00:00:10Z/PT10S")
+    world.pass_time(20)
+    assert world.progress["a"].pending == Trigger(
+        Cause.OCCURRENCE, START + timedelta(seconds=20), 1
+    )
+    world.crash(downtime=41, orphans=True)
+    assert world.misses("a") == [("overlap", 1), ("downtime", 3)]

@@ -59,17 +59,17 @@ def test_a_retry_starts_only_within_epsilon(took: int, epsilon: int) -> None:
     assert bool(world.in_progress) == (took <= epsilon)
 
 
-def test_retries_go_on_when_the_job_is_disabled_but_not_when_it_is_deleted() -> None:
-    """A2, M2, M3."""
+@pytest.mark.parametrize("end", [Delete("a"), Stop()])
+def test_retries_go_on_when_disabled_but_not_when_deleted_or_stopped(end: Event) -> None:
+    """A2, M2, M3, C4: nor when the daemon stops."""
     world = World()
     world.create("a", retries=2)
     world.do(Disable("a"))
     world.fail("a")
     assert world.in_progress == {"a.1": 2}
-    world.do(Delete("a"))
+    world.do(end)
     world.fail("a")
-    assert world.in_progress == {}
-    assert world.outcomes("a") == ["failed"]
+    assert (world.in_progress, world.outcomes("a")) == ({}, ["failed"])
 
 
 def test_the_times_of_the_latest_attempt_error_and_success_are_kept() -> None:
