@@ -20,7 +20,7 @@ from kala_trio.bench.figures import quantile
 from kala_trio.bench.lateness import QUIET_RATE
 from kala_trio.bench.place import NORMAL, Place, written
 from kala_trio.bench.service import Service
-from kala_trio.core.job import Definition
+from kala_trio.core.definition import Definition
 
 
 @click.command()

@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from kala_trio.core.definition import Definition, from_keys
 from kala_trio.core.errors import Refused
-from kala_trio.core.job import Definition
-from kala_trio.core.validation import EXAMPLES
+from kala_trio.keys import READERS, UNSUPPORTED, Reader, check_unused, read_text
 
 _OUT_OF_RANGE = "holds a number out of range"
 _EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
@@ -50,7 +50,7 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
     Raises:
         Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
     """
-    return _definition(_as_object(_decode(body)), _READERS, default_owner)
+    return _definition(_as_object(_decode(body)), READERS, default_owner)
 
 
 def decode_jobs(
@@ -102,7 +102,7 @@ class _Earlier:
     def __init__(self, jobs: Sequence[tuple[str, Definition]]) -> None:
         self._jobs = jobs
         self._positions: dict[str, list[int]] = {}
-        self.readers = _READERS | {"parent_jobs": self._ids, "on_failure_job": self._id}
+        self.readers = READERS | {"parent_jobs": self._ids, "on_failure_job": self._id}
 
     def add(self, name: str, position: int) -> None:
         self._positions.setdefault(name, []).append(position)
@@ -117,7 +117,7 @@ class _Earlier:
     def _id(self, field: str, value: object) -> str:
         if isinstance(value, int) and not isinstance(value, bool):
             return self._at(field, value)
-        name = _text(field, value)
+        name = read_text(field, value)
         if _ID.fullmatch(name) or not name:
             return name
         positions = self._positions.get(name, ())
@@ -143,15 +143,13 @@ def _bad_list(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=f"[{_EXAMPLE_BODY}]")
 
 
-def _definition(
-    given: dict[str, Any], readers: Mapping[str, Callable[[str, object], object]], owner: str
-) -> Definition:
+def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
     fields: dict[str, Any] = {}
     for name, value in given.items():
         if name in readers:
             fields[name] = readers[name](name, value)
-        elif name in _UNSUPPORTED:
-            _check_unused(name, value)
+        elif name in UNSUPPORTED:
+            check_unused(name, value)
         elif name not in _READ_ONLY:
             raise _unknown(name)
     for name in ("name", "command"):
@@ -159,7 +157,7 @@ def _definition(
             raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
     if not fields.get("owner"):
         fields["owner"] = owner
-    return Definition(**fields)
+    return from_keys(fields)
 
 
 def _as_object(value: object) -> dict[str, Any]:
@@ -217,7 +215,7 @@ def _bad_body(problem: str, found: object) -> Refused:
 
 
 def _unknown(name: str) -> Refused:
-    near = difflib.get_close_matches(name[:50], [*_READERS, *_UNSUPPORTED], n=1)
+    near = difflib.get_close_matches(name[:50], [*READERS, *UNSUPPORTED], n=1)
     example = f'"{near[0]}"' if near else _EXAMPLE_BODY
     return Refused(_shown(name), "a job has no such field", found=name, example=example)
 
@@ -225,76 +223,3 @@ def _unknown(name: str) -> Refused:
 def _shown(name: str) -> str:
     """Return what to call a field that a client made up."""
     return name if len(name) <= 50 and name.isidentifier() else "body"
-
-
-def _text(name: str, value: object) -> str:
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise _refused(name, "must be a string", value)
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise _refused(name, "holds half of a surrogate pair", value) from None
-    return value
-
-
-def _flag(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise Refused(name, "must be true or false", found=value, example="false")
-    return value
-
-
-def _number(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise _refused(name, "must be a whole number", value)
-    return value
-
-
-def _ids(name: str, value: object) -> tuple[str, ...]:
-    if value is None:  # how Go writes a list that is empty
-        return ()
-    if not isinstance(value, list) or None in value:
-        raise _refused(name, "must be a list of ids", value)
-    return tuple(_text(name, each) for each in value)
-
-
-def _check_unused(name: str, value: object) -> None:
-    """Refuse what asks for a remote job or a template."""
-    match name:
-        case "type":
-            unused = value == 0 and isinstance(value, int) and not isinstance(value, bool)
-        case "remote_properties":
-            unused = value is None or (isinstance(value, dict) and not any(value.values()))
-        case _:
-            unused = value is None or value == ""
-    if not unused:
-        example = _UNSUPPORTED[name]
-        problem = f"anything but {example} is not supported by this version"
-        raise Refused(name, problem, found=value, example=example)
-
-
-def _refused(name: str, problem: str, found: object) -> Refused:
-    return Refused(name, problem, found=found, example=EXAMPLES[name])
-
-
-_READERS: dict[str, Callable[[str, object], object]] = {
-    "name": _text,
-    "command": _text,
-    "owner": _text,
-    "disabled": _flag,
-    "schedule": _text,
-    "time_zone": _text,
-    "parent_jobs": _ids,
-    "on_failure_job": _text,
-    "retries": _number,
-    "epsilon": _text,
-    "resume_at_next_scheduled_time": _flag,
-    "rerun_lost": _flag,
-}
-_UNSUPPORTED = {
-    "type": "0",
-    "remote_properties": "null",
-    "template_delimiters": '""',
-    "TemplateDelimiters": '""',
-}

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from kala_trio.core.definition import unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, reason_of
 from kala_trio.store.reader import JobView, Totals
 
@@ -17,7 +18,10 @@ NEVER = "0001-01-01T00:00:00Z"
 
 
 def encode_job(view: JobView) -> dict[str, object]:
-    """Return a job with the keys of both generations of Kala (rules L6, L7, A3)."""
+    """Return a job with the keys of both generations of Kala (rules L6, L7, A3).
+
+    Of kala-trio's own keys those in groups stand there only if they are not as usual.
+    """
     job, progress, definition = view.job, view.progress, view.job.definition
     counts: dict[str, object] = {
         "success_count": progress.success_count,
@@ -43,6 +47,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "epsilon": definition.epsilon,
         "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
         "rerun_lost": definition.rerun_lost,
+        **unusual(definition),
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},

@@ -1,19 +1,31 @@
 """The bodies that the API's properties send: a job's keys with good, nearly good and odd values.
 
-Which keys there are, and of what type each is, is read off ``Definition``; so a new key is drawn as
+Which keys there are, and of what type each is, ``KEYS`` tells; so a new key is drawn as
 soon as it exists.
 """
 
 import json
-from typing import Any, get_type_hints
+from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
-from kala_trio.core.job import Definition
+from kala_trio.core.definition import GROUPS, KEYS
 
 Fields = dict[str, Any]
 
-TYPES = get_type_hints(Definition)
+TYPES = KEYS
+
+USUAL: Fields = json.loads(
+    msgspec.json.encode(
+        {
+            key: value
+            for group in GROUPS.values()
+            for key, value in zip(group.__struct_fields__, group.__struct_defaults__, strict=True)
+        }
+    )
+)
+"""The values that an answer leaves out."""
 
 _ORDINARY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
 _TEXTS = st.text(_ORDINARY, max_size=12)
@@ -43,6 +55,16 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "disabled": st.booleans(),
     "resume_at_next_scheduled_time": st.booleans(),
     "rerun_lost": st.booleans(),
+    "timeout": st.sampled_from(["", "PT5M", "PT0.5S"]),
+    "overlap": st.sampled_from(["queue", "allow"]),
+    "max_running": st.just(0),
+    "catch_up": st.sampled_from(["latest", "none"]),
+    "catch_up_limit": st.integers(1, 1000),
+    "retry_delay": st.sampled_from(["", "PT10S", "PT1M0.5S"]),
+    "retry_backoff": st.sampled_from([1, 1.5, 2, 1000]),
+    "retry_max_delay": st.sampled_from(["", "PT1H"]),
+    "retry_jitter": st.sampled_from([0, 0.25, 1]),
+    "retry_exit_codes": st.lists(st.integers(1, 255), unique=True, max_size=3),
 }
 """Values that are accepted whatever else a body says, but for the keys that hold ids."""
 
@@ -75,6 +97,16 @@ NEARLY: dict[str, list[Any]] = {
     "disabled": ["true", 0, 1, None, []],
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
     "rerun_lost": ["true", 1, None, []],
+    "timeout": ["P1D", "5m", "PT0S", "P1M", "PT90000H", "\0", "Ｐ1D"],
+    "overlap": ["Queue", "", "parallel", None, 0, [], {}],
+    "max_running": [-1, 10_001, 10**30, 2.5, "3", True, None],
+    "catch_up": ["ALL", "", "some", None, False, [], {}],
+    "catch_up_limit": [0, -1, 1001, 10**30, 0.5, "3", True, None],
+    "retry_delay": ["P1D", "10s", "PT0S", "PT90000H", "\0"],
+    "retry_backoff": [0, 0.5, -1, 1001, 10**400, "2", True, None],
+    "retry_max_delay": ["P1M", "10s", "PT0S", "PT90000H", "\0"],
+    "retry_jitter": [-0.1, 1.1, 10**400, "1", False, None],
+    "retry_exit_codes": [[0], [256], [-1], [1, 1], [True], [1.5], ["1"], [None], 1, "1", {}],
 }
 """For each key, values that are refused, and with that key named."""
 
@@ -150,9 +182,21 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
 
 
 def _of_another_type(key: str) -> list[Any]:
-    kinds: dict[Any, list[Any]] = {str: ["x"], bool: [True], int: [7], tuple[str, ...]: [["x"]]}
-    others = [value for kind, some in kinds.items() if kind != TYPES[key] for value in some]
-    return [*others, 1.5, {"a": 1}]
+    kinds: dict[Any, list[Any]] = {
+        str: ["x"],
+        bool: [True],
+        int: [7],
+        float: [1.5],
+        tuple[str, ...]: [["x"]],
+        tuple[int, ...]: [[7]],
+    }
+    fitting = {TYPES[key], *_ALSO.get(TYPES[key], ())}
+    others = [value for kind, some in kinds.items() if kind not in fitting for value in some]
+    return [*others, {"a": 1}]
+
+
+# A whole number is a number, and may stand for a job of a list.
+_ALSO: dict[Any, tuple[Any, ...]] = {float: (int,)}
 
 
 @st.composite

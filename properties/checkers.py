@@ -13,18 +13,8 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from kala_trio.core.job import (
-    Attempt,
-    Cause,
-    Definition,
-    Job,
-    Lost,
-    Outcome,
-    Reason,
-    Run,
-    Trigger,
-    outcome_of,
-)
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Attempt, Cause, Job, Lost, Outcome, Reason, Run, Trigger, outcome_of
 from kala_trio.core.messages import (
     Create,
     Delete,

@@ -7,18 +7,8 @@ from typing import assert_never
 from msgspec import Struct, field
 from msgspec.structs import asdict
 
-from kala_trio.core.job import (
-    Attempt,
-    Definition,
-    Job,
-    Missed,
-    Progress,
-    Queue,
-    Result,
-    Run,
-    Trigger,
-    Value,
-)
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Result, Run, Trigger, Value
 from kala_trio.core.messages import Create, ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
 from properties.scripts import Script
 

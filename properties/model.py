@@ -13,8 +13,8 @@ from itertools import groupby
 
 from msgspec.structs import replace
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
-from kala_trio.core.job import Definition
 from kala_trio.core.schedule import Schedule, find_zone, later, parse_schedule
 
 

@@ -7,7 +7,8 @@ from random import SystemRandom
 import trio
 from msgspec.structs import replace
 
-from kala_trio.core.job import Definition, Exited, Lost, Progress
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Exited, Lost, Progress
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,

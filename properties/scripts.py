@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kala_trio.core.job import Definition
+from kala_trio.core.definition import Definition
 from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)

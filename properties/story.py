@@ -2,7 +2,8 @@
 
 from collections import defaultdict
 
-from kala_trio.core.job import Attempt, Definition, Job, Missed, Progress, Run, Trigger
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Attempt, Job, Missed, Progress, Run, Trigger
 from kala_trio.core.messages import Create, ForgetJob, Keep, Snapshot
 from properties.ledger import Commit, Ledger, Opened
 

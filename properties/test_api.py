@@ -230,7 +230,8 @@ class Api(RuleBasedStateMachine):
             expected = fields[key]
             if key == "parent_jobs":
                 expected = [*dict.fromkeys(expected)]
-            assert job[key] == (expected or ("ada" if key == "owner" else expected))
+            shown = job.get(key, bodies.USUAL.get(key))
+            assert shown == (expected or ("ada" if key == "owner" else expected))
 
     @rule(wrong=bodies.wrong_fields())
     def create_wrongly(self, wrong: tuple[str, Fields]) -> None:
@@ -368,8 +369,9 @@ class Api(RuleBasedStateMachine):
         answer = self.server.post_job(job)
         if answer.status == 201:
             copy = self.created(answer)
-            assert {key: copy[key] for key in bodies.TYPES} == {
-                key: job[key] for key in bodies.TYPES
+            written = bodies.TYPES.keys()
+            assert {key: copy[key] for key in copy.keys() & written} == {
+                key: job[key] for key in job.keys() & written
             }
             return
         assert answer.status == 400

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.job import Definition, Job, Occurrence, Progress
+from kala_trio.core.job import Job, Occurrence, Progress
 from kala_trio.core.occurrences import Due, due_of, schedule_of
 from kala_trio.core.schedule import Schedule, parse_schedule
 from kala_trio.core.validation import check

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import Phase, find, given, note, settings
 from hypothesis import strategies as st
 
-from kala_trio.core.job import Attempt, Definition, Progress
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Attempt, Progress
 from kala_trio.core.messages import Create, Keep, Start
 from kala_trio.supervisor import Supervisor
 from properties import checkers, sabotage

@@ -2,8 +2,9 @@
 
 import pytest
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
-from kala_trio.core.job import Cause, Definition, Exited, Lost
+from kala_trio.core.job import Cause, Exited, Lost
 from kala_trio.core.messages import (
     Create,
     Delete,

@@ -4,8 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
-from kala_trio.core.job import Definition, Job
+from kala_trio.core.job import Job
 from kala_trio.core.occurrences import in_time
 from properties.world import START, World
 

@@ -15,10 +15,10 @@ from hypothesis.stateful import (
 )
 from msgspec.structs import replace
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
 from kala_trio.core.job import (
     Cause,
-    Definition,
     Exited,
     Lost,
     NotStarted,

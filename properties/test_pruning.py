@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from trio.testing import MockClock
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Job,
     Missed,

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Job,
     Lost,

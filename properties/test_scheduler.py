@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
-from kala_trio.core.job import Cause, Definition, Exited, Lost, Stopped, Trigger
+from kala_trio.core.job import Cause, Exited, Lost, Stopped, Trigger
 from kala_trio.core.messages import (
     AttemptEnded,
     Create,

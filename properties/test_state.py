@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from kala_trio.core.job import Definition, Job, Progress
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Job, Progress
 from kala_trio.core.messages import ForgetJob, Keep
 from kala_trio.core.state import State
 

@@ -10,9 +10,9 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
-    Definition,
     Exited,
     Job,
     Lost,

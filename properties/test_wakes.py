@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from kala_trio.core.job import Definition, Job, Occurrence, Progress
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Job, Occurrence, Progress
 from kala_trio.core.state import State
 from kala_trio.core.wakes import Wakes
 from properties.world import START

@@ -4,18 +4,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from kala_trio.core.job import (
-    Cause,
-    Definition,
-    Exited,
-    Job,
-    Lost,
-    Progress,
-    Queue,
-    Result,
-    Stopped,
-    Trigger,
-)
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Cause, Exited, Job, Lost, Progress, Queue, Result, Stopped, Trigger
 from kala_trio.core.messages import (
     Act,
     AttemptEnded,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from kala_trio.core.job import Definition, Job, Progress, Queue
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Job, Progress, Queue
 from kala_trio.core.messages import ForgetQueue, Keep, Record
 from kala_trio.store.backup import back_up
 from kala_trio.store.journal import Journal

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import CannotStart, Unavailable
-from kala_trio.core.job import Definition
 from kala_trio.core.messages import Act, Create
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.store.journal import Journal

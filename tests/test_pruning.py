@@ -14,10 +14,10 @@ import trio
 from trio.testing import MockClock
 
 from kala_trio.complaint import Complaint
+from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Job,
     Missed,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Job,
     Missed,

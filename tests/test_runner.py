@@ -16,10 +16,10 @@ import trio.testing
 from msgspec.structs import replace
 
 from kala_trio.clock import WallClock
+from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Lost,
     NotStarted,

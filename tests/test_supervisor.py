@@ -9,8 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Conflict, NotFound, Refused, Unavailable
-from kala_trio.core.job import Attempt, Definition, Exited, Job, Lost, Outcome, Progress, Run
+from kala_trio.core.job import Attempt, Exited, Job, Lost, Outcome, Progress, Run
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,

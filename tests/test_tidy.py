@@ -28,12 +28,12 @@ PYTHON = {
 # Each module imports from floors below its own, or from its own floor's earlier modules; that is
 # the order here. A package stands for the modules in it.
 FLOORS = [
-    "core.errors core.duration core.job core.schedule",
-    "core.messages core.validation core.state core.graph core.wakes core.occurrences "
-    "core.scheduler",
+    "core.errors core.duration core.definition core.job core.schedule",
+    "core.messages core.examples core.policy core.validation core.state core.graph core.wakes "
+    "core.occurrences core.scheduler",
     "clock complaint threads store.schema store.connection store.rows store.trouble "
     "store.journal store.reader store.expired store.backup "
-    "runner.orphans runner.output runner.stream runner.process bodies wire",
+    "runner.orphans runner.output runner.stream runner.process keys bodies wire",
     "supervisor door pruning",
     "settings web.application web.api web.guard web.worker web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
@@ -48,12 +48,12 @@ ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 # that it has, rounded up to fifty and to ten.
 LONG_MODULES = {
     "kala_trio/core/scheduler.py": 450,
-    "properties/checkers.py": 450,
+    "properties/checkers.py": 400,
     "properties/model.py": 450,
     "properties/simulation.py": 450,
     "properties/test_api.py": 550,
     "properties/test_machine.py": 400,
-    "properties/test_scheduler.py": 450,
+    "properties/test_scheduler.py": 500,
     "tests/test_end_to_end.py": 400,
     "tests/test_supervisor.py": 400,
     "tests/test_wire.py": 450,
@@ -169,9 +169,9 @@ def test_only_the_clock_and_the_web_read_the_wall_clock() -> None:
 
 
 def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round() -> None:
-    rule = re.compile(r"\b[SLADMC]\d{1,2}\b")
+    rule = re.compile(r"\b[SLADMCEQHN]\d{1,2}\b")
     stated = set(
-        re.findall(r"^- \*\*([SLADMC]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
+        re.findall(r"^- \*\*([SLADMCEQHN]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
     )
     proved = set()
     for name, function in functions():

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from kala_trio import bodies, wire
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Exited,
     Job,
     Missed,

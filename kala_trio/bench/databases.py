@@ -12,7 +12,7 @@ from pathlib import Path
 import trio
 
 from kala_trio.clock import WallClock
-from kala_trio.core.job import Definition
+from kala_trio.core.definition import Definition
 from kala_trio.core.messages import Create, Keep, Record
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.store.journal import Journal

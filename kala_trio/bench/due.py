@@ -12,8 +12,8 @@ from msgspec import Struct
 from kala_trio.bench.databases import idle_jobs
 from kala_trio.bench.place import Place, written
 from kala_trio.bench.service import Service, running
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import CannotStart
-from kala_trio.core.job import Definition
 
 _PATIENCE = 60.0
 # How long a daemon is left alone before something is due, in seconds.

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from kala_trio.bench import databases
 from kala_trio.bench.programs import Programs
-from kala_trio.core.job import Definition
+from kala_trio.core.definition import Definition
 
 
 class Extent(Struct, frozen=True):

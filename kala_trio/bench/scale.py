@@ -15,7 +15,8 @@ from kala_trio.bench.figures import Limit, Sample, Target
 from kala_trio.bench.place import Place
 from kala_trio.bench.service import running
 from kala_trio.clock import WallClock
-from kala_trio.core.job import Definition, Exited
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Exited
 from kala_trio.core.messages import AttemptEnded, Create, StartAttempt, Tick
 from kala_trio.core.scheduler import Scheduler
 

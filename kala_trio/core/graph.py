@@ -2,8 +2,8 @@
 
 from collections import deque
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
-from kala_trio.core.job import Definition
 from kala_trio.core.state import State
 
 

@@ -6,26 +6,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-
-class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
-
-    ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
-    kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).
-    """
-
-    name: str
-    command: str
-    owner: str = ""
-    disabled: bool = False
-    schedule: str = ""
-    time_zone: str = ""
-    parent_jobs: tuple[str, ...] = ()
-    on_failure_job: str = ""
-    retries: int = 0
-    epsilon: str = ""
-    resume_at_next_scheduled_time: bool = False
-    rerun_lost: bool = False
+from kala_trio.core.definition import Definition
 
 
 class Job(Struct, frozen=True, gc=False):

@@ -5,7 +5,8 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from kala_trio.core.job import Attempt, Definition, Job, Progress, Queue, Result, Run, Value
+from kala_trio.core.definition import Definition
+from kala_trio.core.job import Attempt, Job, Progress, Queue, Result, Run, Value
 
 
 class Create(Struct, frozen=True, tag=True):

@@ -5,26 +5,15 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.job import Definition
+from kala_trio.core.examples import refused
+from kala_trio.core.policy import check_policy, check_retrying
 from kala_trio.core.schedule import find_zone, parse_schedule
 
 MOST_RETRIES = 1_000_000
 """A run that fails at once, again and again, still ends some day."""
-
-EXAMPLES = {
-    "name": '"nightly backup"',
-    "command": '"sh /usr/local/bin/backup.sh"',
-    "owner": '"ada@example.com"',
-    "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
-    "time_zone": '"Europe/Berlin"',
-    "parent_jobs": '["93b65499-b211-49ce-57e0-19e735cc5abd"] or null',
-    "on_failure_job": '"" or the id of a job that GET /api/v1/job/ lists',
-    "retries": "3",
-    "epsilon": '"PT5M"',
-}
-"""For each field, JSON that works: what refusals show."""
 
 _LONGEST = {
     "name": 1_000,
@@ -46,26 +35,28 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     id; schedule and epsilon have those of their grammars. There may be 1,000 parents.
 
     Raises:
-        Refused: naming the field at fault (rules S1, S2, S3, D1, A1).
+        Refused: naming the field at fault (rules S1, S2, S3, D1, A1, and those of its groups).
     """
     for field, longest in _LONGEST.items():
         _check_text(field, getattr(definition, field), longest)
     if not definition.name.strip():
-        raise _refused("name", "a job needs a name", definition.name)
+        raise refused("name", "a job needs a name", definition.name)
     _check_command(definition.command)
     if not 0 <= definition.retries <= MOST_RETRIES:
-        raise _refused("retries", f"must be 0 to {MOST_RETRIES}", definition.retries)
+        raise refused("retries", f"must be 0 to {MOST_RETRIES}", definition.retries)
     if definition.epsilon:
         Duration.parse(definition.epsilon, field="epsilon")
     _check_schedule(definition, accepted_at)
+    check_policy(definition)
+    check_retrying(definition)
     return replace(definition, parent_jobs=_parents(definition))
 
 
 def _check_text(field: str, text: str, longest: int) -> None:
     if len(text) > longest:
-        raise _refused(field, f"must have {longest} characters at most, not {len(text)}", text)
+        raise refused(field, f"must have {longest} characters at most, not {len(text)}", text)
     if "\0" in text:
-        raise _refused(field, "must not contain a NUL character", text)
+        raise refused(field, "must not contain a NUL character", text)
 
 
 def _check_command(command: str) -> None:
@@ -81,7 +72,7 @@ def _check_command(command: str) -> None:
             example="\"sh -c 'echo done'\"",
         ) from None
     if not words or not words[0]:
-        raise _refused("command", "a job needs a command", command)
+        raise refused("command", "a job needs a command", command)
 
 
 def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
@@ -95,7 +86,7 @@ def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
     try:
         find_zone(definition.time_zone)
     except Malformed as error:
-        raise _refused("time_zone", error.problem, definition.time_zone) from None
+        raise refused("time_zone", error.problem, definition.time_zone) from None
     if definition.schedule:
         try:
             parse_schedule(definition.schedule, definition.time_zone, accepted_at=accepted_at)
@@ -118,7 +109,3 @@ def _parents(definition: Definition) -> tuple[str, ...]:
             example="a job in between, which has them as its parents",
         )
     return parents
-
-
-def _refused(field: str, problem: str, found: object) -> Refused:
-    return Refused(field, problem, found=found, example=EXAMPLES[field])

@@ -8,10 +8,10 @@ from typing import Any, assert_never
 import msgspec
 from msgspec import Struct
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Definition,
     Job,
     Missed,
     Occurrence,

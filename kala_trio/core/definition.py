@@ -1,0 +1,115 @@
+"""What a client may say of a job: a definition, whose rarely used keys stand in groups.
+
+On the wire all keys stand side by side: the groups are for the reader of the code, and spare the
+memory of what most jobs leave out.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+from msgspec import Struct
+
+MOST_CAUGHT_UP = 1_000
+"""The longest backlog that a job may have (rule L11)."""
+
+
+class Overlap(StrEnum):
+    """What becomes of a trigger of a busy job (rules L2, L10)."""
+
+    QUEUE = "queue"
+    SKIP = "skip"
+    ALLOW = "allow"
+    REPLACE = "replace"
+
+
+class CatchUp(StrEnum):
+    """Which of the occurrences that were passed over still run (rules L4, L11)."""
+
+    LATEST = "latest"
+    ALL = "all"
+    NONE = "none"
+
+
+class Policy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """How runs of a job bear with each other and with time (rules A5, L10, L11).
+
+    ``timeout`` is an exact ISO 8601 duration, empty for none; ``max_running`` is for ``allow``, 0
+    for no limit.
+    """
+
+    timeout: str = ""
+    overlap: Overlap = Overlap.QUEUE
+    max_running: int = 0
+    catch_up: CatchUp = CatchUp.LATEST
+    catch_up_limit: int = 100
+
+
+class Retrying(Struct, frozen=True, gc=False, omit_defaults=True):
+    """When a failed attempt is followed by another, and after what pause (rules A6, A7).
+
+    Delays are exact ISO 8601 durations, empty for none. The n-th pause is ``retry_delay`` times
+    ``retry_backoff`` to the power n-1, at most ``retry_max_delay``, shortened by up to the fraction
+    ``retry_jitter``. No ``retry_exit_codes`` means any failure.
+    """
+
+    retry_delay: str = ""
+    retry_backoff: float = 1.0
+    retry_max_delay: str = ""
+    retry_jitter: float = 0.0
+    retry_exit_codes: tuple[int, ...] = ()
+
+
+class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
+
+    ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
+    kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).
+    """
+
+    name: str
+    command: str
+    owner: str = ""
+    disabled: bool = False
+    schedule: str = ""
+    time_zone: str = ""
+    parent_jobs: tuple[str, ...] = ()
+    on_failure_job: str = ""
+    retries: int = 0
+    epsilon: str = ""
+    resume_at_next_scheduled_time: bool = False
+    rerun_lost: bool = False
+    policy: Policy = Policy()
+    retrying: Retrying = Retrying()
+
+
+GROUPS: dict[str, type[Struct]] = {"policy": Policy, "retrying": Retrying}
+"""The groups of a definition, by the name of their field."""
+
+KEYS: dict[str, Any] = {
+    key: hint
+    for name, hints in get_type_hints(Definition).items()
+    for key, hint in (get_type_hints(GROUPS[name]) if name in GROUPS else {name: hints}).items()
+}
+"""All keys that a client may write, side by side, with their types."""
+
+
+def from_keys(given: Mapping[str, Any]) -> Definition:
+    """Return the definition of these keys; what is left out has its default."""
+    own = {key: given[key] for key in Definition.__struct_fields__ if key in given}
+    for name, group in GROUPS.items():
+        if within := {key: given[key] for key in group.__struct_fields__ if key in given}:
+            own[name] = group(**within)
+    return Definition(**own)
+
+
+def unusual(definition: Definition) -> dict[str, Any]:
+    """Return the keys of the groups that do not have their default."""
+    return {
+        key: value for name in GROUPS for key, value in _changed(getattr(definition, name)).items()
+    }
+
+
+def _changed(group: Struct) -> dict[str, Any]:
+    fields = zip(group.__struct_fields__, group.__struct_defaults__, strict=True)
+    return {key: getattr(group, key) for key, usual in fields if getattr(group, key) != usual}

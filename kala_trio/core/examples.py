@@ -1,0 +1,33 @@
+"""For each key of a job, JSON that works: what refusals show."""
+
+from kala_trio.core.errors import Refused
+
+EXAMPLES = {
+    "name": '"nightly backup"',
+    "command": '"sh /usr/local/bin/backup.sh"',
+    "owner": '"ada@example.com"',
+    "disabled": "false",
+    "schedule": '"R/2030-01-01T09:00:00Z/P1D"',
+    "time_zone": '"Europe/Berlin"',
+    "parent_jobs": '["93b65499-b211-49ce-57e0-19e735cc5abd"] or null',
+    "on_failure_job": '"" or the id of a job that GET /api/v1/job/ lists',
+    "retries": "3",
+    "epsilon": '"PT5M"',
+    "resume_at_next_scheduled_time": "false",
+    "rerun_lost": "false",
+    "timeout": '"PT5M"',
+    "overlap": '"queue" or "skip", "allow", "replace"',
+    "max_running": "4",
+    "catch_up": '"latest" or "all", "none"',
+    "catch_up_limit": "100",
+    "retry_delay": '"PT10S"',
+    "retry_backoff": "2",
+    "retry_max_delay": '"PT10M"',
+    "retry_jitter": "0.5",
+    "retry_exit_codes": "[75, 111] or []",
+}
+
+
+def refused(field: str, problem: str, found: object) -> Refused:
+    """Return the refusal of a key's value, with its example."""
+    return Refused(field, problem, found=found, example=EXAMPLES[field])
