@@ -17,6 +17,7 @@ from kala_trio.core.errors import (
     Conflict,
     KalaTrioError,
     NotFound,
+    Outdated,
     Refused,
     Unanswered,
     Unavailable,
@@ -69,8 +70,8 @@ class Door:
         """Have the scheduler carry out ``request``; return when that is durable.
 
         Raises:
-            Refused, NotFound, Conflict, Unavailable: as the scheduler raised it; Unavailable also
-                when the scheduler is gone already.
+            Refused, NotFound, Conflict, Outdated, Unavailable: as the scheduler raised it;
+                Unavailable also when the scheduler is gone already.
             Unanswered: the scheduler went before it answered.
         """
         if not self._open:
@@ -210,7 +211,7 @@ class _Frames(Generic[F]):
         return taken
 
 
-_ERRORS = {kind.__name__: kind for kind in (NotFound, Conflict, Unavailable)}
+_ERRORS = {kind.__name__: kind for kind in (NotFound, Conflict, Outdated, Unavailable)}
 
 
 def _answer_with(number: int, error: KalaTrioError) -> Answer:

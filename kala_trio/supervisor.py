@@ -20,6 +20,7 @@ from kala_trio.core.messages import (
     AwaitOrphan,
     Command,
     CreateAll,
+    EndAttempt,
     Event,
     Record,
     Request,
@@ -44,12 +45,12 @@ _COMMIT_RETRY = 1.0
 class Runner(Protocol):
     """Does what the scheduler decided; whatever becomes of it comes back as one event."""
 
-    async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
-        """Run an attempt to its end."""
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
+        """Run an attempt to its end; before that end it when ``ending``, once, is cancelled."""
         ...
 
-    async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
-        """Wait for the end of an attempt that another daemon started."""
+    async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
+        """Wait for the end of an attempt that another daemon started; ``ending`` as above."""
         ...
 
 
@@ -96,6 +97,8 @@ class Supervisor:
         self._stopping = False
         self._is_over = False
         self._in_progress = 0
+        # By run: what ends its attempt before its time.
+        self._endings: dict[str, trio.CancelScope] = {}
         self._scheduler: Scheduler
         self._acts: trio.Nursery
 
@@ -225,21 +228,30 @@ class Supervisor:
             match command:
                 case StartAttempt():
                     self._in_progress += 1
-                    self._acts.start_soon(self._run_attempt, command)
+                    ending = self._endings[command.run.id] = trio.CancelScope()
+                    self._acts.start_soon(self._run_attempt, command, ending)
                 case AwaitOrphan():
-                    self._acts.start_soon(self._await_orphan, command)
+                    ending = self._endings[command.run.id] = trio.CancelScope()
+                    self._acts.start_soon(self._await_orphan, command, ending)
+                case EndAttempt(run_id):
+                    if run_id in self._endings:  # else its end is in the inbox
+                        self._endings[run_id].cancel()
                 case _:
                     pass
 
-    async def _run_attempt(self, act: StartAttempt) -> None:
+    async def _run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> None:
         log.info("run %s attempt %d: starts %.200r", act.run.id, act.number, act.definition.command)
-        ended = await self._runner.run_attempt(act)
+        ended = await self._runner.run_attempt(act, ending)
         reason = reason_of(ended.result) or "succeeded"
         log.info("run %s attempt %d: %s", act.run.id, act.number, reason)
         self._in_progress -= 1
-        self._put(ended)
+        self._take_end(ended)
 
-    async def _await_orphan(self, act: AwaitOrphan) -> None:
-        ended = await self._runner.await_orphan(act)
+    async def _await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> None:
+        ended = await self._runner.await_orphan(act, ending)
         log.warning("run %s attempt %d: %s", ended.run_id, ended.number, reason_of(ended.result))
+        self._take_end(ended)
+
+    def _take_end(self, ended: AttemptEnded) -> None:
+        del self._endings[ended.run_id]
         self._put(ended)

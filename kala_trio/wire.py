@@ -31,7 +31,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "last_attempted_run": encode_time(progress.last_attempted_run),
     }
     coming = None if progress.disabled else progress.next
-    waits = progress.next or progress.pending or progress.run_id or definition.parent_jobs
+    waits = progress.next or progress.pending or progress.running or definition.parent_jobs
     return {
         "name": definition.name,
         "id": job.id,

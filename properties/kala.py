@@ -107,8 +107,7 @@ class KalaScheduling:
     def end(self, job: str, at: datetime) -> None:
         """Let the run in progress of a job succeed."""
         self.world.now = at
-        run_id = self.world.progress[job].run_id
-        assert run_id
+        (run_id,) = self.world.progress[job].running
         self.world.end(run_id, Exited(0))
 
     def restart(self, at: datetime) -> None:
@@ -129,7 +128,7 @@ class KalaScheduling:
         records = [each for each in world.missed.values() if each.job_id == job]
         return Story(
             [(_fate(run.trigger), run.started_at) for run in runs],
-            progress.run_id is not None,
+            bool(progress.running),
             _fate(progress.pending) if progress.pending else None,
             [_miss(each) for each in sorted(records, key=lambda each: each.number)],
             None if next_run_at.year == 1 else next_run_at,

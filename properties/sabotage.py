@@ -76,8 +76,8 @@ class DoesNotWaitForOrphans(Supervisor):
 class RetriesWhatWasLost(Supervisor):
     """Takes an attempt that was cut off for one that failed."""
 
-    async def _await_orphan(self, act: AwaitOrphan) -> None:
-        self._put(replace(await self._runner.await_orphan(act), result=Exited(1)))
+    async def _await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> None:
+        self._put(replace(await self._runner.await_orphan(act, ending), result=Exited(1)))
 
 
 class SleepsUntilItIsTime(Supervisor):
@@ -95,15 +95,15 @@ class BelievesTheClock(Supervisor):
     """Goes back in time with the wall clock."""
 
     def _decide(self, event: Event) -> list[Command]:
-        self._scheduler._now = EPOCH
+        self._scheduler._state.now = EPOCH
         return super()._decide(event)
 
 
 class CallsEveryEndASuccess(Supervisor):
     """Records what did not happen."""
 
-    async def _run_attempt(self, act: StartAttempt) -> None:
-        ended = await self._runner.run_attempt(act)
+    async def _run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> None:
+        ended = await self._runner.run_attempt(act, ending)
         self._in_progress -= 1
         self._put(replace(ended, result=Exited(0)))
 
@@ -211,7 +211,7 @@ class ForgetsWhatIsInProgress(_Forgetful):
 
     def of_progress(self, progress: Progress) -> Progress:
         """Return it idle."""
-        return replace(progress, run_id=None)
+        return replace(progress, running=())
 
 
 class TurnsQueuesBack(MemoryStore):

@@ -220,7 +220,7 @@ class Daemon:
 
     # The runner
 
-    async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Let the process of an attempt start, and end."""
         process = self._plan(act.run.id, act.number)
         await sleep_until(process.started_at)
@@ -239,7 +239,7 @@ class Daemon:
         ended_at = self._world.clock.now()
         return AttemptEnded(act.run.id, act.number, started_at, ended_at, process.result)
 
-    async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
+    async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
         """Wait for the end of a process of a daemon that died."""
         await sleep_until(self._gone[act.run.id])
         attempt, now = act.attempt, self._world.clock.now()

@@ -121,7 +121,8 @@ def test_what_follows_an_occurrence_has_the_next_number(hours: int) -> None:
     noted = datetime(2026, 7, 4, 7, tzinfo=UTC) + timedelta(hours=hours)
     schedule = schedule_of(Job("a", 1, ACCEPTED_AT, definition))
     assert schedule
-    coming = Due(schedule, Occurrence(3, noted), Occurrence(3, noted)).coming()
+    noted_occurrence = Occurrence(3, noted)
+    coming = Due(schedule, noted_occurrence, noted_occurrence).after(noted_occurrence)
     assert coming == Occurrence(4, datetime(2026, 7, 5, 7, tzinfo=UTC))
 
 

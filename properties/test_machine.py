@@ -285,7 +285,7 @@ class Machine(RuleBasedStateMachine):
             progress = world.progress[job.name]
             assert world.jobs[job.name].definition == job.definition
             assert progress.disabled == job.disabled
-            assert progress.run_id == (job.run.id if job.run else None)
+            assert progress.running == ((job.run.id,) if job.run else ())
             assert (progress.runs, progress.finished) == (job.runs, job.finished)
             assert (progress.success_count, progress.error_count) == (job.successes, job.errors)
             assert _as_model(progress.pending) == job.pending

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from kala_trio.core.definition import Definition
 from kala_trio.core.job import Job, Occurrence, Progress
 from kala_trio.core.state import State
-from kala_trio.core.wakes import Wakes
 from properties.world import START
 
 seconds = st.integers(0, 5)
@@ -35,13 +34,11 @@ def test_jobs_come_up_in_the_order_of_their_instants_then_of_creation(
 ) -> None:
     """L9: whatever they wanted before."""
     state = state_of(4)
-    wakes = Wakes(state)
+    wakes = state.wakes
     wanted: dict[int, int] = {}
     for number, second in changes:
         coming = None if second is None else Occurrence(0, at(second))
-        progress = replace(state.progress[f"j{number}"], next=coming)
-        state.keep(progress)
-        wakes.note(progress)
+        state.keep(replace(state.progress[f"j{number}"], next=coming))
         wanted.pop(number, None)
         if second is not None:
             wanted[number] = second
@@ -56,12 +53,10 @@ def test_jobs_come_up_in_the_order_of_their_instants_then_of_creation(
 def test_what_no_longer_holds_takes_the_room_of_three_entries_a_job_and_64_at_most() -> None:
     """L9: however often one job changes what it wants while an earlier entry hides the others."""
     state = state_of(2)
-    wakes = Wakes(state)
+    wakes = state.wakes
     sizes = []
     for second in range(1000):
-        progress = replace(state.progress["j1"], next=Occurrence(second, at(second)))
-        state.keep(progress)
-        wakes.note(progress)
+        state.keep(replace(state.progress["j1"], next=Occurrence(second, at(second))))
         sizes.append(len(wakes._heap))
     assert max(sizes) == 4 * 2 + 64
     assert min(sizes[100:]) == 1

@@ -150,7 +150,7 @@ def test_done_is_what_has_nothing_to_come(
             Definition("a", "true", disabled=disabled, parent_jobs=("p",) if child else ()),
             next=None if coming is None else Occurrence(0, coming),
             pending=TRIGGER if waits else None,
-            run_id="j.1" if runs else None,
+            running=("j.1",) if runs else (),
         )
     )
     assert job["is_done"] == (coming is None and not child and not waits and not runs)

@@ -219,7 +219,7 @@ class World(MemoryStore):
         busy = [run.job_id for run in self.runs.values() if run.outcome is None]
         assert len(busy) == len(set(busy))
         for job_id, progress in self.progress.items():
-            assert (progress.run_id is not None) == (job_id in busy)
+            assert bool(progress.running) == (job_id in busy)
             runs = [run for run in self.runs.values() if run.job_id == job_id]
             assert progress.runs == len(runs)
             assert progress.finished == sum(run.outcome is not None for run in runs)

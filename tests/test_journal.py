@@ -88,7 +88,7 @@ def test_the_file_says_that_it_is_durable_and_whose_it_is(path: Path) -> None:
             journal._database.execute(f"PRAGMA {name}").fetchone()[0]
             for name in ("journal_mode", "synchronous", "user_version", "application_id")
         ]
-    assert pragmas == ["wal", 2, 3, 0x6B616C61]
+    assert pragmas == ["wal", 2, 4, 0x6B616C61]
 
 
 def test_a_second_journal_on_one_file_is_refused_by_whatever_name(path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_newer_versions_file_is_refused_and_left_as_it_is(path: Path) -> None:
     with closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
-    with pytest.raises(CannotStart, match=r"newer kala-trio.* 99, the newest known here is 3"):
+    with pytest.raises(CannotStart, match=r"newer kala-trio.* 99, the newest known here is 4"):
         Journal(path)
     assert path.read_bytes() == before
 

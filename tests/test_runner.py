@@ -49,9 +49,8 @@ async def run(root: Path, command: str, number: int = 1) -> AttemptEnded:
     """Run a command to its end."""
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as leftovers:
-            ended = await LocalRunner(root, WallClock(), leftovers).run_attempt(
-                act(command, number)
-            )
+            runner = LocalRunner(root, WallClock(), leftovers)
+            ended = await runner.run_attempt(act(command, number), trio.CancelScope())
             leftovers.cancel_scope.cancel()
     return ended
 
@@ -102,7 +101,8 @@ async def test_output_is_readable_while_the_run_goes_on(tmp_path: Path) -> None:
     gate = fifo(tmp_path)
     async with trio.open_nursery() as nursery:
         runner = LocalRunner(tmp_path, WallClock(), nursery)
-        nursery.start_soon(runner.run_attempt, act(f"sh -c 'echo begun; cat {gate}'"))
+        begun = act(f"sh -c 'echo begun; cat {gate}'")
+        nursery.start_soon(runner.run_attempt, begun, trio.CancelScope())
         await trio.to_thread.run_sync(lambda: eventually(lambda: text(tmp_path) == b"begun\n"))
         await trio.to_thread.run_sync(gate.write_text, "ended\n")
     assert text(tmp_path) == b"begun\nended\n"
@@ -131,7 +131,9 @@ async def test_a_run_is_over_with_its_process_and_what_that_left_is_not_held_up(
         async with trio.open_nursery() as leftovers:
             runner = LocalRunner(tmp_path, WallClock(), leftovers)
             with trio.fail_after(PATIENCE):
-                ended = await runner.run_attempt(act(f"sh -c '({later}) & echo over'"))
+                ended = await runner.run_attempt(
+                    act(f"sh -c '({later}) & echo over'"), trio.CancelScope()
+                )
                 assert ended.result == Exited(0)
                 assert text(tmp_path) == b"over\n"
                 await trio.to_thread.run_sync(start.write_text, "go on")
@@ -147,7 +149,7 @@ async def test_a_stop_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_pat
         runner = LocalRunner(tmp_path, WallClock(), nursery, term_timeout=0.1)
 
         async def attempt() -> None:
-            ended = await runner.run_attempt(act(command))
+            ended = await runner.run_attempt(act(command), trio.CancelScope())
             assert ended.result == Stopped()
 
         nursery.start_soon(attempt)
@@ -187,7 +189,7 @@ async def start(root: str, command: str) -> None:
     """Start an attempt, tell its process group, and wait to be killed."""
     async with trio.open_nursery() as nursery:
         runner = LocalRunner(Path(root), WallClock(), nursery)
-        nursery.start_soon(runner.run_attempt, act(command))
+        nursery.start_soon(runner.run_attempt, act(command), trio.CancelScope())
         while (group := Group.noted(f"{root}/job/1.group")) is None:
             await trio.lowlevel.checkpoint()
         print(group.id, flush=True)
@@ -197,7 +199,9 @@ async def start(root: str, command: str) -> None:
 async def await_orphan(root: Path) -> AttemptEnded:
     async with trio.open_nursery() as leftovers:
         runner = LocalRunner(root, WallClock(), leftovers)
-        ended = await runner.await_orphan(AwaitOrphan(run_of(), Attempt("job.1", 1, NOW)))
+        ended = await runner.await_orphan(
+            AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), None), trio.CancelScope()
+        )
         leftovers.cancel_scope.cancel()
     return ended
 

@@ -54,14 +54,14 @@ class World:
         if records:
             self.commits.append(list(records))
 
-    async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Succeed after ``takes`` seconds."""
         started_at = self.clock.now()
         self.started.append((act.run.job_id, started_at))
         await trio.sleep(self.takes)
         return AttemptEnded(act.run.id, act.number, started_at, self.clock.now(), Exited(0))
 
-    async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
+    async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
         """Wait until the orphan is said to be gone."""
         await self.orphan_is_gone.wait()
         run_id, number = act.attempt.run_id, act.attempt.number
@@ -318,7 +318,7 @@ async def test_a_store_that_fails_to_the_end_is_told_and_not_passed_over(
 async def test_a_bug_ends_the_loop_loudly(autojump_clock: MockClock, world: World) -> None:
     """An end of an attempt that nobody started can only come from a bug."""
 
-    async def end_of_another(act: StartAttempt) -> AttemptEnded:
+    async def end_of_another(act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         await trio.lowlevel.checkpoint()
         return AttemptEnded("another.1", 1, EPOCH, EPOCH, Exited(0))
 

@@ -31,9 +31,17 @@ class CatchUp(StrEnum):
     NONE = "none"
 
 
-class Policy(Struct, frozen=True, gc=False, omit_defaults=True):
-    """How runs of a job bear with each other and with time (rules A5, L10, L11).
+class ParentRule(StrEnum):
+    """How many of its parents must have succeeded to trigger a child (rules D1, D10)."""
 
+    ANY = "any"
+    ALL = "all"
+
+
+class Policy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """How runs of a job bear with each other, with their parents and with time.
+
+    Rules A5, L10, L11 and D10.
     ``timeout`` is an exact ISO 8601 duration, empty for none; ``max_running`` is for ``allow``, 0
     for no limit.
     """
@@ -43,6 +51,7 @@ class Policy(Struct, frozen=True, gc=False, omit_defaults=True):
     max_running: int = 0
     catch_up: CatchUp = CatchUp.LATEST
     catch_up_limit: int = 100
+    parent_rule: ParentRule = ParentRule.ANY
 
 
 class Retrying(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -79,6 +88,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     epsilon: str = ""
     resume_at_next_scheduled_time: bool = False
     rerun_lost: bool = False
+    tags: tuple[str, ...] = ()
     policy: Policy = Policy()
     retrying: Retrying = Retrying()
 

@@ -54,6 +54,10 @@ class Conflict(KalaTrioError):
     """The job's present state forbids it: change that state first."""
 
 
+class Outdated(KalaTrioError):
+    """Somebody else has changed the job since it was read: read it again, and change that."""
+
+
 class Unavailable(KalaTrioError):
     """Nothing was changed and nothing is wrong with the request: send it again later."""
 

@@ -1,50 +1,68 @@
 """Who follows whom: parents, children, failure jobs; circles, and what goes with a deletion."""
 
 from collections import deque
+from collections.abc import Iterable
 
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
+from kala_trio.core.job import Job
 from kala_trio.core.state import State
 
 
-def check_edges(state: State, definition: Definition) -> None:
-    """Refuse a new job's unknown parents or failure job, and any circle it would close (rule D6).
+def check_edges(state: State, definition: Definition, edited: Job | None = None) -> None:
+    """Refuse unknown parents or failure jobs, and any circle that would be closed (rule D6).
 
-    A new job has no followers yet, so only its failure job can lead back to its parents.
+    ``edited`` is the job that is to have this definition, None for a new one.
 
     Raises:
         Refused: naming ``parent_jobs`` or ``on_failure_job``.
     """
-    example = "the id of a job that GET /api/v1/job/ lists"
-    for parent in definition.parent_jobs:
+    parents, failure_job = definition.parent_jobs, definition.on_failure_job
+    for parent in parents:
         if parent not in state.jobs:
-            raise Refused("parent_jobs", "there is no such job", found=parent, example=example)
-    failure_job = definition.on_failure_job
-    if not failure_job:
-        return
-    if failure_job not in state.jobs:
-        raise Refused("on_failure_job", "there is no such job", found=failure_job, example=example)
-    parents = definition.parent_jobs
-    if parents and not _followers_of(state, failure_job).isdisjoint(parents):
+            raise _no_such_job("parent_jobs", parent)
+    if failure_job and failure_job not in state.jobs:
+        raise _no_such_job("on_failure_job", failure_job)
+    job_id = edited.id if edited else ""
+    entrances = {job_id, *parents, *state.failing_into(job_id)}
+    if failure_job and not entrances.isdisjoint(_reached(state, [failure_job], job_id)):
         raise Refused(
             "on_failure_job",
-            "it leads back to a parent of this job, which would close a circle",
+            "it leads back to this job or to a parent of it, which would close a circle",
             found=failure_job,
-            example="the id of a job that triggers none of this job's parents",
+            example="the id of a job that triggers neither this job nor any of its parents",
         )
+    if edited:
+        reached = _reached(state, state.children_of(job_id), job_id) | {job_id}
+        for parent in parents:
+            if parent in reached:
+                raise Refused(
+                    "parent_jobs",
+                    "this job leads to it, which would close a circle",
+                    found=parent,
+                    example="the id of a job that this job does not trigger",
+                )
 
 
-def _followers_of(state: State, origin: str) -> set[str]:
-    """Return all jobs that one leads to, itself included."""
-    seen = {origin}
-    waiting = deque(seen)
+def _no_such_job(field: str, found: str) -> Refused:
+    example = "the id of a job that GET /api/v1/job/ lists"
+    return Refused(field, "there is no such job", found=found, example=example)
+
+
+def _reached(state: State, origins: Iterable[str], end: str) -> set[str]:
+    """Return all jobs that these lead to, themselves included, without going on from ``end``."""
+    reached = set(origins)
+    waiting = deque(reached)
     while waiting:
         job_id = waiting.popleft()
+        if job_id == end:
+            continue
         failure_job = state.jobs[job_id].definition.on_failure_job
-        followers = {*state.children_of(job_id), *([failure_job] if failure_job else [])}
-        waiting.extend(followers - seen)
-        seen |= followers
-    return seen
+        # What leads to the end is about to change: it is looked at apart.
+        followers = {*state.children_of(job_id), failure_job} - {"", end}
+        waiting.extend(followers - reached)
+        reached |= followers
+    return reached
 
 
 def deleted_with(state: State, job_id: str) -> list[str]:

@@ -10,12 +10,21 @@ from kala_trio.core.definition import Definition
 
 
 class Job(Struct, frozen=True, gc=False):
-    """An accepted definition: ``number`` is its place in the order of creation (rule L9)."""
+    """An accepted definition: ``number`` is its place in the order of creation (rule L9).
+
+    ``rescheduled_at`` is when an edit last changed its schedule, None if none did (rule M4).
+    """
 
     id: str
     number: int
     created_at: datetime
     definition: Definition
+    rescheduled_at: datetime | None = None
+
+    @property
+    def scheduled_from(self) -> datetime:
+        """When its schedule was accepted: no occurrence before that runs (rule S9)."""
+        return self.rescheduled_at or self.created_at
 
 
 class Occurrence(Struct, frozen=True, gc=False):
@@ -53,8 +62,10 @@ class Outcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
+    TIMED_OUT = "timed_out"
     LOST = "lost"
     STOPPED = "stopped"
+    CANCELLED = "cancelled"
 
 
 class Exited(Struct, frozen=True, tag=True, gc=False):
@@ -75,6 +86,10 @@ class NotStarted(Struct, frozen=True, tag=True, gc=False):
     reason: str
 
 
+class TimedOut(Struct, frozen=True, tag=True, gc=False):
+    """It took longer than its job's timeout, and kala-trio ended it (rule A5)."""
+
+
 class Lost(Struct, frozen=True, tag=True, gc=False):
     """The daemon died while the attempt was in progress, so its result is unknown (rule C3)."""
 
@@ -83,7 +98,11 @@ class Stopped(Struct, frozen=True, tag=True, gc=False):
     """The daemon was stopping and ended the attempt after the grace period (rule C4)."""
 
 
-Result = Exited | Signalled | NotStarted | Lost | Stopped
+class Cancelled(Struct, frozen=True, tag=True, gc=False):
+    """Its run was cancelled, by hand or for another one, and kala-trio ended it (rule M6)."""
+
+
+Result = Exited | Signalled | NotStarted | TimedOut | Lost | Stopped | Cancelled
 
 
 def outcome_of(result: Result) -> Outcome:
@@ -93,10 +112,14 @@ def outcome_of(result: Result) -> Outcome:
             return Outcome.SUCCEEDED
         case Exited() | Signalled() | NotStarted():
             return Outcome.FAILED
+        case TimedOut():
+            return Outcome.TIMED_OUT
         case Lost():
             return Outcome.LOST
         case Stopped():
             return Outcome.STOPPED
+        case Cancelled():
+            return Outcome.CANCELLED
         case _:
             assert_never(result)
 
@@ -105,19 +128,24 @@ def reason_of(result: Result) -> str:
     """Say in words why an attempt did not succeed; empty where it did."""
     match result:
         case Exited(0):
-            return ""
+            reason = ""
         case Exited(code):
-            return f"exit code {code}"
+            reason = f"exit code {code}"
         case Signalled(signal):
-            return f"killed by {signal}"
+            reason = f"killed by {signal}"
         case NotStarted(reason):
-            return reason
+            pass
+        case TimedOut():
+            reason = "took longer than its timeout"
         case Lost():
-            return "the daemon died while it was in progress"
+            reason = "the daemon died while it was in progress"
         case Stopped():
-            return "stopped with the daemon"
+            reason = "stopped with the daemon"
+        case Cancelled():
+            reason = "cancelled"
         case _:
             assert_never(result)
+    return reason
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -130,11 +158,30 @@ class Attempt(Struct, frozen=True, gc=False):
     result: Result | None = None
 
 
+class Ending(StrEnum):
+    """Why a run is being ended before its time (rules M6, L10)."""
+
+    BY_HAND = "cancelled by hand"
+    REPLACED = "replaced by a newer one"
+
+
+class Pause(Struct, frozen=True, gc=False):
+    """The time from the end of a run's last attempt to its next (rule A6).
+
+    ``outcome`` is that attempt's.
+    """
+
+    since: datetime
+    until: datetime
+    outcome: Outcome
+
+
 class Run(Struct, frozen=True, gc=False):
     """One execution of a job; ``outcome`` is None while it is in progress.
 
     ``id`` is ``<job id>.<number>``. ``attempts`` counts those started, ``started_at`` is the first
-    one's start. ``job_name`` outlives the job (rule M3).
+    one's start. ``job_name`` outlives the job (rule M3). ``ending`` is there as soon as it is to
+    end, and ``pause`` between attempts.
     """
 
     id: str
@@ -146,6 +193,8 @@ class Run(Struct, frozen=True, gc=False):
     attempts: int = 1
     ended_at: datetime | None = None
     outcome: Outcome | None = None
+    ending: Ending | None = None
+    pause: Pause | None = None
 
 
 class Reason(StrEnum):
@@ -157,6 +206,7 @@ class Reason(StrEnum):
     DOWNTIME = "downtime"
     DISABLED = "disabled"
     DELETED = "deleted"
+    EDITED = "edited"
 
 
 class Missed(Struct, frozen=True, gc=False):
@@ -191,16 +241,18 @@ class Queue(Struct, frozen=True, gc=False):
 class Progress(Struct, frozen=True, gc=False):
     """Where a job stands: all of it that changes as time goes on.
 
-    ``next`` is the least occurrence whose fate is open; ``run_id`` names the run in progress;
-    ``runs`` counts runs started, ``finished`` runs ended; ``misses`` counts missed records and
-    ``latest_missed`` holds the latest of each cause, to be extended.
+    ``next`` is the least occurrence whose fate is open; ``running`` names the runs in progress, in
+    the order of their starts; ``runs`` counts runs started, ``finished`` runs ended; ``misses``
+    counts missed records and ``latest_missed`` holds the latest of each cause, to be extended.
+    ``version`` counts what was changed by hand (rule M5). ``parents_done`` names the parents that
+    succeeded since the last run, for a job that waits for all of them (rule D10).
     """
 
     job_id: str
     disabled: bool
     next: Occurrence | None = None
     pending: Trigger | None = None
-    run_id: str | None = None
+    running: tuple[str, ...] = ()
     runs: int = 0
     finished: int = 0
     success_count: int = 0
@@ -210,6 +262,8 @@ class Progress(Struct, frozen=True, gc=False):
     last_attempted_run: datetime | None = None
     misses: int = 0
     latest_missed: tuple[Missed, ...] = ()
+    version: int = 1
+    parents_done: tuple[str, ...] = ()
 
 
 Value = Job | Progress | Run | Attempt | Missed | Queue

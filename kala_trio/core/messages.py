@@ -32,6 +32,17 @@ class DeleteAll(Struct, frozen=True, tag=True):
     """Delete every job (rule M3)."""
 
 
+class Edit(Struct, frozen=True, tag=True):
+    """Put ``definition`` in the place of a job's own (rule M4).
+
+    ``version`` is that of the progress which it was made from, None for any (rule M5).
+    """
+
+    job_id: str
+    definition: Definition
+    version: int | None = None
+
+
 class Start(Struct, frozen=True, tag=True):
     """Start a job by hand (rules M1, M2)."""
 
@@ -48,6 +59,12 @@ class Disable(Struct, frozen=True, tag=True):
     """Disable a job; does nothing to one that is disabled (rule M2)."""
 
     job_id: str
+
+
+class Cancel(Struct, frozen=True, tag=True):
+    """End a run that is in progress (rule M6)."""
+
+    run_id: str
 
 
 class Tick(Struct, frozen=True, tag=True):
@@ -68,7 +85,7 @@ class Stop(Struct, frozen=True, tag=True):
     """The daemon is stopping: start no attempt any more (rule C4)."""
 
 
-Request = Create | CreateAll | Delete | DeleteAll | Start | Enable | Disable
+Request = Create | CreateAll | Edit | Delete | DeleteAll | Start | Enable | Disable | Cancel
 Event = Request | Tick | AttemptEnded | Stop
 
 
@@ -99,14 +116,24 @@ class StartAttempt(Struct, frozen=True):
 
 
 class AwaitOrphan(Struct, frozen=True):
-    """Wait until no process of ``run`` is left, then report ``attempt`` as lost (rule C3)."""
+    """Wait until no process of ``run`` is left, then report ``attempt`` as lost (rule C3).
+
+    ``definition`` is None where the job was deleted.
+    """
 
     run: Run
     attempt: Attempt
+    definition: Definition | None
+
+
+class EndAttempt(Struct, frozen=True):
+    """End the attempt of ``run_id`` that is in progress, another daemon's too (rules M6, L10)."""
+
+    run_id: str
 
 
 Record = Keep | ForgetJob | ForgetQueue
-Act = StartAttempt | AwaitOrphan
+Act = StartAttempt | AwaitOrphan | EndAttempt
 Command = Record | Act
 
 
@@ -126,7 +153,7 @@ class Snapshot(Struct, frozen=True):
     def instants(self) -> Iterator[datetime]:
         """Yield the instants that were past when they were recorded: the floor of rule C6."""
         for job in self.jobs:
-            yield job.created_at
+            yield job.scheduled_from
         for each in self.progress:
             if each.last_attempted_run:
                 yield from filter(
@@ -138,6 +165,8 @@ class Snapshot(Struct, frozen=True):
                 yield each.pending.scheduled_at
         for run in self.runs:
             yield run.started_at
+            if run.pause:
+                yield run.pause.since
         for attempt in self.attempts:
             yield attempt.started_at
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import Cause, Job, Missed, Occurrence, Progress, Reason, Trigger
@@ -30,7 +31,7 @@ def schedule_of(job: Job) -> Schedule | None:
     if definition.parent_jobs:
         return None
     text = definition.schedule or "R0//PT1S"
-    return parse_schedule(text, definition.time_zone, accepted_at=job.created_at)
+    return parse_schedule(text, definition.time_zone, accepted_at=job.scheduled_from)
 
 
 def first_occurrence(job: Job) -> Occurrence | None:
@@ -42,7 +43,7 @@ def first_occurrence(job: Job) -> Occurrence | None:
     schedule = schedule_of(job)
     if schedule is None:
         return None
-    before = job.created_at - _MOMENT
+    before = job.scheduled_from - _MOMENT
     if coming := schedule.next_after(before):
         return coming
     latest = schedule.last_at(before)
@@ -53,7 +54,7 @@ def first_occurrence(job: Job) -> Occurrence | None:
             found=job.definition.schedule,
             example='"R/2030-01-01T09:00:00Z/P1D"',
         )
-    if job.definition.epsilon and in_time(job, latest.at, job.created_at):
+    if job.definition.epsilon and in_time(job, latest.at, job.scheduled_from):
         return latest
     raise Refused(
         "schedule",
@@ -79,14 +80,25 @@ class Due(Struct, frozen=True):
 
     def older(self) -> Span | None:
         """Describe those before the latest; None if there are none."""
-        if self.first.number == self.latest.number:
-            return None
-        return self._span(_last_at(self.schedule, self.latest.at - _MOMENT, self.first))
+        return None if self.first.number == self.latest.number else self.before(self.latest)
 
-    def coming(self) -> Occurrence | None:
-        """Return the occurrence after the latest."""
-        coming = self.schedule.next_after(self.latest.at)
-        while coming and coming.number <= self.latest.number:
+    def before(self, first: Occurrence) -> Span:
+        """Describe those before ``first``, of which there are some."""
+        return self._span(_last_at(self.schedule, first.at - _MOMENT, self.first))
+
+    def limited(self, most: int) -> "Due":
+        """Return the latest ``most`` of them."""
+        if self.schedule.count(self.first.number, self.latest.number) <= most:
+            return self
+        first = self.latest
+        for _ in range(most - 1):
+            first = _last_at(self.schedule, first.at - _MOMENT, self.first)
+        return Due(self.schedule, first, self.latest)
+
+    def after(self, served: Occurrence) -> Occurrence | None:
+        """Return the occurrence after one of them."""
+        coming = self.schedule.next_after(served.at)
+        while coming and coming.number <= served.number:
             coming = self.schedule.next_after(coming.at)
         return coming
 
@@ -95,6 +107,19 @@ class Due(Struct, frozen=True):
         count = 1 + self.schedule.count(first.number + 1, last.number)
         earliest = min(first.at, last.at)
         return Span(Cause.OCCURRENCE, count, earliest, last.at, first.number, last.number)
+
+
+def is_scheduled(definition: Definition) -> bool:
+    """Tell whether a schedule is written in a definition."""
+    return bool(definition.schedule)
+
+
+def is_timed_alike(job: Job, definition: Definition) -> bool:
+    """Tell whether another definition has the same occurrences as a job's own (rule M4)."""
+    own = job.definition
+    if bool(own.parent_jobs) or bool(definition.parent_jobs):
+        return bool(own.parent_jobs) == bool(definition.parent_jobs)
+    return (own.schedule, own.time_zone) == (definition.schedule, definition.time_zone)
 
 
 def due_of(job: Job, progress: Progress, now: datetime) -> Due | None:

@@ -1,20 +1,36 @@
 """What the scheduler knows: frozen values in dicts, each change recorded and undoable."""
 
 from collections.abc import Hashable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar, assert_never
 
+from kala_trio.core.errors import no_job
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
-from kala_trio.core.messages import EMPTY, ForgetJob, ForgetQueue, Keep, Record, Snapshot
+from kala_trio.core.messages import (
+    EMPTY,
+    Act,
+    Command,
+    ForgetJob,
+    ForgetQueue,
+    Keep,
+    Record,
+    Snapshot,
+)
+from kala_trio.core.wakes import Wakes, due_at
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+
 
 class State:
-    """Jobs with their progress, what is in progress, and who follows whom.
+    """Jobs with their progress, what is in progress, who follows whom, and what time it is.
 
     ``runs`` and ``attempts`` (by run id) hold those in progress, also of deleted jobs. Read the
-    dicts freely; change them through the methods.
+    dicts freely; change them through the methods. ``now`` never goes back (rule C6). ``wakes``
+    knows when to look next, ``held`` names the jobs that wait for others (rule L12), and while
+    ``stopping`` no attempt starts (rule C4).
     """
 
     def __init__(self, snapshot: Snapshot = EMPTY) -> None:
@@ -24,6 +40,11 @@ class State:
         self.runs = {run.id: run for run in snapshot.runs}
         self.attempts = {attempt.run_id: attempt for attempt in snapshot.attempts}
         self.queues = {queue.run_id: queue for queue in snapshot.queues}
+        self.now = max(snapshot.instants(), default=_BEFORE_ALL)
+        self.stopping = False
+        self.held: set[str] = set()
+        self.wakes = Wakes(self.jobs, self.progress, self.runs, self.held)
+        self._acts: list[Act] = []
         self._records: dict[tuple[type, Hashable], Record] = {}
         self._undo: list[tuple[dict[Hashable, object], Hashable, object]] = []
         # By job: those that follow it, with their numbers, after its success or after its failure.
@@ -32,6 +53,13 @@ class State:
         for job in snapshot.jobs:
             for followers, other in self._followed(job):
                 followers.setdefault(other, {})[job.id] = job.number
+
+    def job(self, job_id: str) -> Job:
+        """Return the job of that id; raises NotFound."""
+        try:
+            return self.jobs[job_id]
+        except KeyError:
+            raise no_job(job_id) from None
 
     def children_of(self, job_id: str) -> tuple[str, ...]:
         """Return a job's children in the order in which they were attached (rule D2)."""
@@ -42,6 +70,10 @@ class State:
         """Return the jobs whose definition names this one, as a parent or as the failure job."""
         return [*self._children.get(job_id, ()), *self._heirs.get(job_id, ())]
 
+    def failing_into(self, job_id: str) -> list[str]:
+        """Return the jobs whose failure triggers this one."""
+        return list(self._heirs.get(job_id, ()))
+
     def keep(self, value: Value) -> None:
         """Take in ``value``, in place of an earlier one of the same identity, and record it."""
         key: Hashable
@@ -51,10 +83,13 @@ class State:
                     self._unlink(old)
                 self._link(value)
                 self._set(self.jobs, key, value)
+                self.wakes.note(value.id)
             case Progress(job_id=key):
-                self._set(self.progress, key, value)
+                self._keep_progress(value)
             case Run(id=key):
                 self._set(self.runs, key, value if value.outcome is None else None)
+                if value.pause:
+                    self.wakes.note(value.id)
             case Attempt():
                 key = (value.run_id, value.number)
                 self._set(self.attempts, value.run_id, value if value.result is None else None)
@@ -79,11 +114,16 @@ class State:
         self._set(self.queues, run_id, None)
         self._records[Queue, run_id] = ForgetQueue(run_id)
 
-    def take_records(self) -> list[Record]:
-        """Return what changed since the last call, one record for each value."""
-        records = list(self._records.values())
+    def act(self, act: Act) -> None:
+        """Have something done, once all records are durable."""
+        self._acts.append(act)
+
+    def take_commands(self) -> list[Command]:
+        """Return what changed since the last call, one record for each value, and then the acts."""
+        commands = [*self._records.values(), *self._acts]
         self._records.clear()
-        return records
+        self._acts.clear()
+        return commands
 
     def committed(self) -> None:
         """Forget how to undo what was changed so far: it is durable."""
@@ -93,23 +133,32 @@ class State:
         """Return what ``rollback`` needs to undo only what is changed from here on."""
         return len(self._undo)
 
-    def rollback(self, mark: int = 0) -> set[str]:
+    def rollback(self, mark: int = 0) -> None:
         """Undo all changes since ``mark``, or else since the last ``committed``.
 
-        Nothing that was changed before may still be to be recorded. Returns the ids of the jobs
-        concerned.
+        Nothing that was changed before may still be to be recorded.
         """
-        concerned = set()
+        concerned: list[str] = []
         while len(self._undo) > mark:
             table, key, old = self._undo.pop()
-            if table is self.progress:
-                concerned.add(str(key))
+            if table is self.progress or table is self.runs:
+                concerned.append(str(key))
             if old is None:
                 table.pop(key, None)
             else:
                 table[key] = old
         self._records.clear()
-        return concerned & self.jobs.keys()
+        for each in concerned:
+            self.wakes.note(each)
+
+    def _keep_progress(self, progress: Progress) -> None:
+        before = self.progress.get(progress.job_id)
+        self._set(self.progress, progress.job_id, progress)
+        job = self.jobs[progress.job_id]
+        is_held = job.id in self.held
+        due = due_at(job, progress, is_held=is_held)
+        if before is None or due_at(job, before, is_held=is_held) != due:
+            self.wakes.note(progress.job_id)
 
     def _link(self, job: Job) -> None:
         for followers, other in self._followed(job):

@@ -9,6 +9,7 @@ attempt's. All of this is Linux's ``/proc``; where there is none, nothing is fou
 import errno
 import logging
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
@@ -81,10 +82,16 @@ class Group(Struct, frozen=True):
         await _patiently(self._ended, f"process group {self.id}")
 
     async def _ended(self) -> None:
-        # While one is left, the number means no other group; a leader that started later proves
-        # that none is.
-        if self.boot == _boot() and _started(self.id) <= self.known:
+        if self.may_be_left():
             await group_ended(self.id)
+
+    def may_be_left(self) -> bool:
+        """Tell whether processes with this group's number, if there are any, are of it.
+
+        While one is left, the number means no other group; a leader that started later proves that
+        none is.
+        """
+        return self.boot == _boot() and _started(self.id) <= self.known
 
 
 class Orphans:
@@ -112,6 +119,30 @@ class Orphans:
                     await _ended(pid, lambda pid: _run_of(pid) == run_id)
 
         await _patiently(ended, f"processes of run {run_id}")
+
+    async def terminate(self, run_id: str, note: str, grace: float) -> None:
+        """Ask the processes of ``run_id`` to end, after ``grace`` seconds kill them (rule A5).
+
+        Returns when none is left.
+        """
+        await self._send(run_id, note, signal.SIGTERM)
+        with trio.move_on_after(grace):
+            await self.ended(run_id, note)
+            return
+        await self._send(run_id, note, signal.SIGKILL)
+        await self.ended(run_id, note)
+
+    async def _send(self, run_id: str, note: str, number: signal.Signals) -> None:
+        async def send() -> None:
+            if group := Group.noted(note):
+                members = await in_thread(_members_of, group.id) if group.may_be_left() else []
+                for pid in members:
+                    _signal(pid, number, lambda pid: _is_member(pid, group.id))
+                return
+            for pid in await self._processes_of(run_id):
+                _signal(pid, number, lambda pid: _run_of(pid) == run_id)
+
+        await _patiently(send, f"processes of run {run_id}")
 
     async def _processes_of(self, run_id: str) -> list[int]:
         """Look through all processes, once for all that asked before that look began."""
@@ -156,6 +187,23 @@ async def _ended(pid: int, is_meant: Callable[[int], bool]) -> None:
         # Asked again now that the descriptor pins the process: its id may have found a new owner.
         if is_meant(pid):
             await trio.lowlevel.wait_readable(pidfd)
+    finally:
+        os.close(pidfd)
+
+
+def _signal(pid: int, number: signal.Signals, is_meant: Callable[[int], bool]) -> None:
+    """Send a signal to a process that is what is meant, even if its id finds a new owner."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if is_meant(pid):
+            signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        pass
+    except PermissionError as error:  # it runs as somebody else by now
+        log.error("process %d cannot be stopped: %s", pid, error)
     finally:
         os.close(pidfd)
 

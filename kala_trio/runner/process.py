@@ -5,6 +5,7 @@ Linux only: the ends of processes are awaited through pidfds, orphans are found 
 
 import errno
 import logging
+import math
 import os
 import shlex
 import shutil
@@ -21,8 +22,19 @@ import trio
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
+from kala_trio.core.definition import Definition
+from kala_trio.core.duration import SECOND, Duration
 from kala_trio.core.errors import Unavailable
-from kala_trio.core.job import Exited, Lost, NotStarted, Result, Signalled, Stopped
+from kala_trio.core.job import (
+    Cancelled,
+    Exited,
+    Lost,
+    NotStarted,
+    Result,
+    Signalled,
+    Stopped,
+    TimedOut,
+)
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
 from kala_trio.runner.output import note_of, output_path
@@ -78,32 +90,45 @@ class LocalRunner:
         self._pipes = Spares(output, "fifo")
         self._notes = Spares(output, "group")
 
-    async def run_attempt(self, act: StartAttempt) -> AttemptEnded:
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Run the command to its end, and tell how it ended (rule A1); instants in UTC.
+
+        When ``ending`` is cancelled, and after the job's timeout, its process group is stopped
+        (rules M6, A5).
 
         The attempt is over when the process that was started has ended, even if others that it
         started go on: what they write from then on is thrown away. One that is to stay needs an
         output of its own. If cancelled, kills the process group.
         """
         started_at = self._clock.now()
-        result = Stopped() if self._stopping else await self._run(act)
+        if self._stopping or ending.cancel_called:
+            result: Result = Stopped() if self._stopping else Cancelled()
+        else:
+            result = await self._run(act, ending)
         return AttemptEnded(act.run.id, act.number, started_at, self._clock.now(), result)
 
-    async def await_orphan(self, act: AwaitOrphan) -> AttemptEnded:
+    async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
         """Wait until the attempt's group is gone (rule C3), capturing its output meanwhile.
 
-        If cancelled, leaves the processes alone, and their pipe for the next daemon.
+        When ``ending`` is cancelled, and after the job's timeout, its processes are stopped. If
+        cancelled otherwise, leaves them alone, and their pipe for the next daemon.
         """
-        path = output_path(self._output, act.run.id)
+        attempt, path = act.attempt, output_path(self._output, act.run.id)
+        timeout = timeout_of(act.definition) if act.definition else math.inf
+        passed = (self._clock.now() - attempt.started_at).total_seconds()
         with Stream.attach(path, self._complaint) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
-                await self._orphans.ended(act.run.id, note_of(path))
+                has_ended = False
+                with ending, trio.move_on_after(max(0, timeout - passed)):
+                    await self._orphans.ended(act.run.id, note_of(path))
+                    has_ended = True
+                if not has_ended:
+                    await self._orphans.terminate(act.run.id, note_of(path), self._term_timeout)
                 nursery.cancel_scope.cancel()
             stream.release(self._leftovers)
             stream.remove()
         remove(note_of(path), self._complaint)
-        attempt = act.attempt
         now = self._clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
 
@@ -117,7 +142,7 @@ class LocalRunner:
         for watch in self._watches:
             watch.cancel()
 
-    async def _run(self, act: StartAttempt) -> Result:
+    async def _run(self, act: StartAttempt, ending: trio.CancelScope) -> Result:
         path = output_path(self._output, act.run.id)
         if act.number == 1:
             # A run of this id may have been before, if a backup was restored since.
@@ -137,13 +162,16 @@ class LocalRunner:
                 cleanup.enter_context(self._notes.lent(note, group.note, self._complaint))
             except OSError as error:  # a full disk, say
                 self._complaint.tell(f"{note} cannot be written: {error}")
-            result = await self._watch(child, stream)
+            in_time = trio.CancelScope(relative_deadline=timeout_of(act.definition))
+            result = await self._watch(child, stream, ending, in_time)
             stream.release(self._leftovers)
             return result
 
-    async def _watch(self, child: "_Child", stream: Stream) -> Result:
+    async def _watch(
+        self, child: "_Child", stream: Stream, ending: trio.CancelScope, in_time: trio.CancelScope
+    ) -> Result:
         async with child:
-            with self._until_stop():
+            with self._until_stop(), ending, in_time:
                 await stream.pump_until(child.pidfd)
             result = child.poll()
             if result is None:
@@ -151,7 +179,10 @@ class LocalRunner:
                     nursery.start_soon(stream.pump)
                     await child.terminate(self._term_timeout)
                     nursery.cancel_scope.cancel()
-                result = Stopped()
+                if ending.cancelled_caught:
+                    result = Cancelled()
+                else:
+                    result = TimedOut() if in_time.cancelled_caught else Stopped()
         return result
 
     @contextmanager
@@ -162,6 +193,12 @@ class LocalRunner:
                 yield
             finally:
                 self._watches.remove(watch)
+
+
+def timeout_of(definition: Definition) -> float:
+    """Return how many seconds an attempt may take (rule A5); without limit if nothing is said."""
+    text = definition.policy.timeout
+    return Duration.parse(text).microseconds / SECOND if text else math.inf
 
 
 class _Child:

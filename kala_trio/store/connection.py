@@ -8,7 +8,7 @@ from pathlib import Path
 from kala_trio.core.errors import CannotStart
 
 APPLICATION_ID = 0x6B616C61  # "kala", which file(1) can show
-VERSION = 3
+VERSION = 4
 WRITE_NOTHING = f"PRAGMA user_version = {VERSION}"
 """A change to what is there already, which SQLite writes like any other."""
 

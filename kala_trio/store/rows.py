@@ -12,10 +12,12 @@ from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
     Attempt,
     Cause,
+    Ending,
     Job,
     Missed,
     Occurrence,
     Outcome,
+    Pause,
     Progress,
     Queue,
     Reason,
@@ -37,14 +39,14 @@ class Table(Struct, frozen=True):
 
 
 TABLES: dict[type[Value], Table] = {
-    Job: Table("jobs", ("id",), ("id", "number", "created_at", "definition")),
+    Job: Table("jobs", ("id",), ("id", "number", "created_at", "definition", "rescheduled_at")),
     Progress: Table(
         "progress",
         ("job_id",),
         (
-            *("job_id", "disabled", "next_number", "next_at", "pending", "run_id", "runs"),
+            *("job_id", "disabled", "next_number", "next_at", "pending", "running", "runs"),
             *("finished", "success_count", "error_count", "last_success", "last_error"),
-            *("last_attempted_run", "misses", "latest_missed"),
+            *("last_attempted_run", "misses", "latest_missed", "version", "parents_done"),
         ),
     ),
     Run: Table(
@@ -52,7 +54,7 @@ TABLES: dict[type[Value], Table] = {
         ("id",),
         (
             *("id", "job_id", "job_name", "number", "trigger", "started_at", "attempts"),
-            *("ended_at", "outcome"),
+            *("ended_at", "outcome", "ending", "pause"),
         ),
     ),
     Attempt: Table(
@@ -98,6 +100,7 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
             return (
                 *(value.id, value.number, from_instant(value.created_at)),
                 _to_json(value.definition),
+                _from_optional(value.rescheduled_at),
             )
         case Progress(next=coming):
             return (
@@ -106,7 +109,7 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
                 coming.number if coming else None,
                 from_instant(coming.at) if coming else None,
                 _to_json(value.pending) if value.pending else None,
-                value.run_id,
+                _to_json(value.running) if value.running else "[]",
                 value.runs,
                 value.finished,
                 value.success_count,
@@ -116,6 +119,8 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
                 _from_optional(value.last_attempted_run),
                 value.misses,
                 _to_json(value.latest_missed) if value.latest_missed else "[]",
+                value.version,
+                _to_json(value.parents_done) if value.parents_done else "[]",
             )
         case Run():
             return (
@@ -125,6 +130,8 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
                 value.attempts,
                 _from_optional(value.ended_at),
                 value.outcome,
+                value.ending,
+                _to_json(value.pause) if value.pause else None,
             )
         case Attempt(result=result):
             return (
@@ -146,8 +153,14 @@ def to_row(value: Value) -> tuple[str | int | None, ...]:
 
 def to_job(row: Row) -> Job:
     """Return the job of a row of ``jobs``."""
-    job_id, number, created_at, definition = row
-    return Job(job_id, number, _instant(created_at), _DEFINITION.decode(definition))
+    job_id, number, created_at, definition, rescheduled_at = row
+    return Job(
+        job_id,
+        number,
+        _instant(created_at),
+        _DEFINITION.decode(definition),
+        optional_instant(rescheduled_at),
+    )
 
 
 def to_progress(row: Row, job_id: str) -> Progress:
@@ -161,7 +174,7 @@ def to_progress(row: Row, job_id: str) -> Progress:
         next_number,
         next_at,
         pending,
-        run_id,
+        running,
         runs,
         finished,
         success_count,
@@ -171,13 +184,15 @@ def to_progress(row: Row, job_id: str) -> Progress:
         last_attempted_run,
         misses,
         latest_missed,
+        version,
+        parents_done,
     ) = row
     return Progress(
         job_id,
         bool(disabled),
         None if next_at is None else Occurrence(next_number, _instant(next_at)),
         _TRIGGER.decode(pending) if pending else None,
-        run_id,
+        () if running == "[]" else _NAMES.decode(running),
         runs,
         finished,
         success_count,
@@ -187,12 +202,15 @@ def to_progress(row: Row, job_id: str) -> Progress:
         optional_instant(last_attempted_run),
         misses,
         () if latest_missed == "[]" else _MISSES.decode(latest_missed),
+        version,
+        () if parents_done == "[]" else _NAMES.decode(parents_done),
     )
 
 
 def to_run(row: Row) -> Run:
     """Return the run of a row of ``runs``."""
-    run_id, job_id, job_name, number, trigger, started_at, attempts, ended_at, outcome = row
+    run_id, job_id, job_name, number, trigger, started_at, attempts, ended_at, *how = row
+    outcome, ending, pause = how
     return Run(
         run_id,
         job_id,
@@ -203,6 +221,8 @@ def to_run(row: Row) -> Run:
         attempts,
         optional_instant(ended_at),
         Outcome(outcome) if outcome else None,
+        Ending(ending) if ending else None,
+        _PAUSE.decode(pause) if pause else None,
     )
 
 
@@ -265,4 +285,6 @@ def _to_json(value: object) -> str:
 _DEFINITION = msgspec.json.Decoder(Definition)
 _TRIGGER = msgspec.json.Decoder(Trigger)
 _MISSES = msgspec.json.Decoder(tuple[Missed, ...])
+_NAMES = msgspec.json.Decoder(tuple[str, ...])
+_PAUSE = msgspec.json.Decoder(Pause)
 _RESULT: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)

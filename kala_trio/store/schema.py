@@ -126,6 +126,20 @@ def _third_version(database: Database) -> None:
     database.table("jobs").create_index(["number"], unique=True)
 
 
+def _fourth_version(database: Database) -> None:
+    for change in (
+        "jobs ADD COLUMN rescheduled_at INTEGER",
+        "progress ADD COLUMN running TEXT NOT NULL DEFAULT '[]'",
+        "progress ADD COLUMN version INTEGER NOT NULL DEFAULT 1",
+        "progress ADD COLUMN parents_done TEXT NOT NULL DEFAULT '[]'",
+        "runs ADD COLUMN ending TEXT",
+        "runs ADD COLUMN pause TEXT",
+    ):
+        database.execute(f"ALTER TABLE {change}")
+    database.execute("UPDATE progress SET running = json_array(run_id) WHERE run_id IS NOT NULL")
+    database.execute("ALTER TABLE progress DROP COLUMN run_id")
+
+
 def _create(
     database: Database,
     name: str,
@@ -137,5 +151,10 @@ def _create(
     return database.create_table(name, columns, pk=key, not_null=not_null, strict=True)
 
 
-MIGRATIONS: list[Callable[[Database], None]] = [_first_version, _second_version, _third_version]
+MIGRATIONS: list[Callable[[Database], None]] = [
+    _first_version,
+    _second_version,
+    _third_version,
+    _fourth_version,
+]
 """What makes each version of the one before, the first of an empty file."""

@@ -18,6 +18,7 @@ from kala_trio.core.errors import (
     Conflict,
     KalaTrioError,
     NotFound,
+    Outdated,
     Refused,
     Unanswered,
     Unavailable,
@@ -58,7 +59,14 @@ _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "enable": Enable,
     "disable": Disable,
 }
-_STATUS = {Refused: 400, NotFound: 404, Conflict: 409, Unanswered: 502, Unavailable: 503}
+_STATUS = {
+    Refused: 400,
+    NotFound: 404,
+    Conflict: 409,
+    Outdated: 412,
+    Unanswered: 502,
+    Unavailable: 503,
+}
 
 
 def create_app(

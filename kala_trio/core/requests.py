@@ -1,0 +1,203 @@
+"""What clients ask for: jobs are created, edited, deleted, started; runs are cancelled."""
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from kala_trio.core import graph
+from kala_trio.core.errors import Conflict, KalaTrioError, Outdated, Refused
+from kala_trio.core.job import Cause, Job, Progress, Reason, Trigger
+from kala_trio.core.messages import (
+    Cancel,
+    Create,
+    CreateAll,
+    Delete,
+    DeleteAll,
+    Disable,
+    Edit,
+    Enable,
+    Request,
+    Snapshot,
+    Start,
+)
+from kala_trio.core.occurrences import (
+    due_of,
+    first_occurrence,
+    is_scheduled,
+    is_timed_alike,
+    span_of,
+)
+from kala_trio.core.runs import Runs
+from kala_trio.core.state import State
+from kala_trio.core.triggers import Triggers
+
+
+class Requests:
+    """Carries out requests (rules M, D5, D6, S9 and S10), or refuses them and changes nothing."""
+
+    def __init__(self, state: State, triggers: Triggers, runs: Runs, snapshot: Snapshot) -> None:
+        """Work on ``state``, which holds what ``snapshot`` does."""
+        self._state = state
+        self._triggers = triggers
+        self._runs = runs
+        self._jobs_created = snapshot.jobs[-1].number if snapshot.jobs else 0
+
+    def carry_out(self, request: Request) -> None:
+        """Change what is asked for.
+
+        Raises:
+            Refused, NotFound, Conflict, Outdated: and then nothing has changed.
+        """
+        job = self._state.job
+        match request:
+            case Create():
+                self._create(request)
+            case CreateAll(creates):
+                self._create_all(creates)
+            case Edit():
+                self._edit(job(request.job_id), request)
+            case Delete(job_id):
+                self._delete(graph.deleted_with(self._state, job(job_id).id))
+            case DeleteAll():
+                self._delete(sorted(self._state.jobs, key=lambda each: job(each).number))
+            case Start(job_id):
+                self._start(job(job_id))
+            case Enable(job_id):
+                self._enable(job(job_id))
+            case Disable(job_id):
+                self._disable(job(job_id))
+            case Cancel(run_id):
+                self._cancel(run_id)
+            case _:
+                assert_never(request)
+
+    def _create(self, event: Create) -> None:
+        if event.job_id in self._state.jobs:
+            raise Conflict(f"there is a job {event.job_id!r} already")
+        graph.check_edges(self._state, event.definition)
+        job = Job(event.job_id, self._jobs_created + 1, self._state.now, event.definition)
+        first = first_occurrence(job)
+        self._jobs_created = job.number
+        self._state.keep(job)
+        self._state.keep(Progress(job.id, event.definition.disabled, first))
+
+    def _create_all(self, creates: tuple[Create, ...]) -> None:
+        """Create all or none (rule D6)."""
+        mark, created = self._state.mark(), self._jobs_created
+        try:
+            for each in creates:
+                self._create(each)
+        except KalaTrioError as error:
+            position = self._jobs_created - created
+            self._state.rollback(mark)
+            self._jobs_created = created
+            if isinstance(error, Refused):
+                raise error.within(position) from None
+            raise
+
+    def _edit(self, job: Job, event: Edit) -> None:
+        """Put another definition in the place of a job's own: rules M4, M5."""
+        version = self._state.progress[job.id].version
+        if event.version not in (None, version):
+            raise Outdated(
+                f"job {job.id!r} was changed since it was read: it is at version {version}, not "
+                f"{event.version}; read it again, and change that"
+            )
+        graph.check_edges(self._state, event.definition, job)
+        edited = replace(job, definition=event.definition)
+        if is_timed_alike(job, event.definition):
+            self._state.keep(edited)
+        else:
+            self._reschedule(job, replace(edited, rescheduled_at=self._state.now))
+        if event.definition.disabled:
+            self._disable(edited)
+        else:
+            self._enable(edited)
+        self._changed(job.id)
+
+    def _reschedule(self, job: Job, edited: Job) -> None:
+        """Let a job's occurrences start anew; those of before that are left are missed."""
+        # An edit runs nothing by itself, as a new job without schedule does (rule S10).
+        first = first_occurrence(edited) if is_scheduled(edited.definition) else None
+        progress = self._state.progress[job.id]
+        due = due_of(job, progress, self._state.now)
+        if progress.pending and progress.pending.cause is Cause.OCCURRENCE:
+            self._triggers.miss_pending(job, Reason.EDITED)
+        if due:
+            reason = Reason.DISABLED if progress.disabled else Reason.EDITED
+            self._triggers.miss_span(job, due.all(), reason)
+        self._state.keep(edited)
+        progress = self._state.progress[job.id]
+        # A record of occurrences that were numbered otherwise can't be extended.
+        others = tuple(
+            each for each in progress.latest_missed if each.cause is not Cause.OCCURRENCE
+        )
+        self._state.keep(replace(progress, next=first, latest_missed=others))
+
+    def _delete(self, gone: list[str]) -> None:
+        left_behind: dict[str, None] = {}
+        over: list[Trigger] = []
+        for job_id in gone:
+            job, progress = self._state.jobs[job_id], self._state.progress[job_id]
+            left_behind |= dict.fromkeys(self._state.pointing_at(job_id))
+            if progress.pending:
+                self._triggers.miss_span(job, span_of(progress.pending), Reason.DELETED)
+                over.append(progress.pending)
+            if due := due_of(job, progress, self._state.now):
+                reason = Reason.DISABLED if progress.disabled else Reason.DELETED
+                self._triggers.miss_span(job, due.all(), reason)
+        paused = [
+            run
+            for job_id in gone
+            for run_id in self._state.progress[job_id].running
+            if (run := self._state.runs[run_id]).pause
+        ]
+        for job_id in gone:
+            self._state.forget_job(job_id)
+        for job_id in left_behind:
+            if job_id in self._state.jobs:
+                self._cut_loose(self._state.jobs[job_id])
+        for trigger in over:
+            self._triggers.turn_is_over(trigger)
+        for run in paused:
+            if run.pause:
+                self._runs.end(run, run.pause.since, run.pause.outcome)
+
+    def _cut_loose(self, job: Job) -> None:
+        """Take jobs that are gone off a definition (rules D5, D9)."""
+        definition, jobs = job.definition, self._state.jobs
+        parents = tuple(each for each in definition.parent_jobs if each in jobs)
+        failure_job = definition.on_failure_job if definition.on_failure_job in jobs else ""
+        definition = replace(definition, parent_jobs=parents, on_failure_job=failure_job)
+        self._state.keep(replace(job, definition=definition))
+        self._changed(job.id)
+
+    def _start(self, job: Job) -> None:
+        if self._state.progress[job.id].disabled:
+            raise Conflict(f"job {job.id!r} is disabled; enable it first")
+        self._triggers.add(job.id, Trigger(Cause.MANUAL, self._state.now))
+
+    def _enable(self, job: Job) -> None:
+        progress = self._state.progress[job.id]
+        if progress.disabled:
+            self._state.keep(replace(progress, disabled=False, version=progress.version + 1))
+            self._triggers.catch_up(job, Reason.DISABLED)
+
+    def _disable(self, job: Job) -> None:
+        progress = self._state.progress[job.id]
+        if not progress.disabled:
+            self._state.keep(replace(progress, disabled=True, version=progress.version + 1))
+            self._triggers.miss_pending(job, Reason.DISABLED)
+
+    def _cancel(self, run_id: str) -> None:
+        run = self._state.runs.get(run_id)
+        if run is None:
+            raise Conflict(
+                f"run {run_id[:120]!r} is not in progress, so there is nothing to cancel"
+            )
+        self._runs.cancel(run)
+
+    def _changed(self, job_id: str) -> None:
+        """Tell readers that what they have read of a job is outdated (rule M5)."""
+        progress = self._state.progress[job_id]
+        self._state.keep(replace(progress, version=progress.version + 1))
