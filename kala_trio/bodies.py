@@ -53,6 +53,32 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
     return _definition(_as_object(_decode(body)), READERS, default_owner)
 
 
+def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) -> Definition:
+    """Read a merge patch (RFC 7396) of a job whose keys are ``before``.
+
+    Raises:
+        Refused: naming the field at fault, or ``body``.
+    """
+    patch = _as_object(_decode(body))
+    for name in patch:
+        if name not in READERS and name not in UNSUPPORTED and name not in _READ_ONLY:
+            raise _unknown(name)
+    return _definition(_merged(before, patch), READERS, default_owner)
+
+
+def _merged(before: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, Any]:
+    after = dict(before)
+    for name, value in patch.items():
+        if value is None:
+            after.pop(name, None)
+        elif isinstance(value, dict):
+            inner = before.get(name)
+            after[name] = _merged(inner if isinstance(inner, dict) else {}, value)
+        else:
+            after[name] = value
+    return after
+
+
 def decode_jobs(
     body: bytes, *, default_owner: str, most: int, new_id: Callable[[], str]
 ) -> list[tuple[str, Definition]]:

@@ -61,6 +61,16 @@ def main() -> None:
     metavar="COUNT",
     help="How many runs of a job the history keeps, at least 10.  [default: 1000]",
 )
+@click.option(
+    "--max-running",
+    metavar="COUNT",
+    help="How many runs there may be at once; 0 for any number.  [default: 0]",
+)
+@click.option(
+    "--max-running-by-tag",
+    metavar="TAG=COUNT,...",
+    help="How many runs there may be at once of the jobs with a tag.",
+)
 @click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
 @_config_option
 def run(**flags: object) -> None:

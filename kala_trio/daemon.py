@@ -10,7 +10,6 @@ import socket
 import time
 from contextlib import closing, suppress
 from datetime import timedelta
-from pathlib import Path
 
 import click
 import trio
@@ -113,12 +112,12 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _restore(journal: Journal, db: Path) -> tuple[Scheduler, list[Command]]:
+def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Command]]:
     """Go on where the last daemon ended; also return the commands with which to begin."""
     try:
-        restored = Scheduler.restore(journal.load(), WallClock().now())
+        restored = Scheduler.restore(journal.load(), WallClock().now(), settings.limits)
     except Refused as error:
-        raise CannotStart(f"database: {db} holds what can't be read: {error}") from error
+        raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
     # All that was loaded lives long: the collector need not look at it again.
     gc.collect()
     gc.freeze()
@@ -135,9 +134,9 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
         async with trio.open_nursery() as faces:
             faces.start_soon(keep_web_process, listener, settings, supervisor.ask)
             try:  # in a thread, so that the web process gets ready meanwhile
-                scheduler, first = await in_thread(_restore, journal, settings.db)
+                scheduler, first = await in_thread(_restore, journal, settings)
             except Unavailable:  # there is none
-                scheduler, first = _restore(journal, settings.db)
+                scheduler, first = _restore(journal, settings)
             _say_where(settings, listener)
             bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)

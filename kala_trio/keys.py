@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from enum import StrEnum
 
-from kala_trio.core.definition import CatchUp, Overlap
+from kala_trio.core.definition import CatchUp, Overlap, ParentRule
 from kala_trio.core.errors import Refused
 from kala_trio.core.examples import refused
 
@@ -86,6 +86,14 @@ def _numbers(name: str, value: object) -> tuple[int, ...]:
     return tuple(_number(name, each) for each in value)
 
 
+def _texts(name: str, value: object) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or None in value:
+        raise refused(name, "must be a list of strings", value)
+    return tuple(read_text(name, each) for each in value)
+
+
 READERS: dict[str, Reader] = {
     "name": read_text,
     "command": read_text,
@@ -99,11 +107,13 @@ READERS: dict[str, Reader] = {
     "epsilon": read_text,
     "resume_at_next_scheduled_time": _flag,
     "rerun_lost": _flag,
+    "tags": _texts,
     "timeout": read_text,
     "overlap": _one_of(Overlap),
     "max_running": _number,
     "catch_up": _one_of(CatchUp),
     "catch_up_limit": _number,
+    "parent_rule": _one_of(ParentRule),
     "retry_delay": read_text,
     "retry_backoff": _decimal,
     "retry_max_delay": read_text,

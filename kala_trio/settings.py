@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
+from kala_trio.core.slots import Limits
 from kala_trio.runner.process import VARIABLES
 
 PREFIX = "KALA_TRIO_"
@@ -27,6 +28,8 @@ class Settings(Struct, frozen=True):
     """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4).
 
     Of each job's history ``keep_runs`` runs are kept, and none for longer than ``keep_days``.
+    ``max_running`` is how many runs there may be at once, 0 for any number, and
+    ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +40,13 @@ class Settings(Struct, frozen=True):
     grace: float = 10.0
     keep_days: int = 90
     keep_runs: int = 1000
+    max_running: int = 0
+    max_running_by_tag: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def limits(self) -> Limits:
+        """What the scheduler is to keep to."""
+        return Limits(self.max_running, dict(self.max_running_by_tag))
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -137,6 +147,25 @@ def _count(what: str, least: int, most: int, example: str) -> Callable[[str, obj
     return read
 
 
+_MOST_RUNNING = 1_000_000
+_TAG_EXAMPLE = '"backup=1,gpu=2"'
+
+
+def _by_tag(name: str, value: object) -> tuple[tuple[str, int], ...]:
+    """Read ``tag=count`` pairs: a table in the file, else a text with commas between them."""
+    if isinstance(value, dict):
+        pairs = [(tag, str(count)) for tag, count in value.items()]
+    elif isinstance(value, str):
+        pairs = [pair.rpartition("=")[::2] for pair in value.split(",")] if value else []
+    else:
+        raise Refused(name, "must be tags with numbers", found=value, example=_TAG_EXAMPLE)
+    count = _count("a whole number from 1", 1, _MOST_RUNNING, _TAG_EXAMPLE)
+    limits = {tag.strip(): count(name, number.strip()) for tag, number in pairs}
+    if len(limits) < len(pairs) or "" in limits:
+        raise Refused(name, "must name each tag once", found=value, example=_TAG_EXAMPLE)
+    return tuple(limits.items())
+
+
 _READ: dict[str, Callable[[str, object], Any]] = {
     "host": _host,
     "port": _count("a port from 0 (any free one)", 0, 65_535, "8000"),
@@ -147,4 +176,6 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "keep_days": _count("a whole number from 1", 1, 36_500, "90"),
     # Ten are what a job shows of itself.
     "keep_runs": _count("a whole number from 10", 10, 1_000_000_000, "1000"),
+    "max_running": _count("a whole number from 0 (any number)", 0, _MOST_RUNNING, "50"),
+    "max_running_by_tag": _by_tag,
 }

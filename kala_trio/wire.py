@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from kala_trio.core.definition import unusual
+from kala_trio.core.definition import KEYS, Definition, unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, reason_of
 from kala_trio.store.reader import JobView, Totals
 
@@ -47,7 +47,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "epsilon": definition.epsilon,
         "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
         "rerun_lost": definition.rerun_lost,
-        **unusual(definition),
+        **_plain(unusual(definition)),
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},
@@ -57,6 +57,16 @@ def encode_job(view: JobView) -> dict[str, object]:
         "stats": [encode_stat(run) for run in view.stats],
         "is_done": not waits,
     }
+
+
+def encode_definition(definition: Definition, disabled: bool) -> dict[str, object]:
+    """Return the keys that a client may write, but for those that are left out as usual."""
+    own = {key: getattr(definition, key) for key in KEYS if hasattr(definition, key)}
+    return _plain(own | unusual(definition) | {"disabled": disabled})
+
+
+def _plain(values: dict[str, object]) -> dict[str, object]:
+    return {key: msgspec.to_builtins(value) for key, value in values.items()}
 
 
 _NO_REMOTE = {
@@ -97,7 +107,12 @@ def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
         "LastAttemptedRun": encode_time(totals.last_attempted_run),
         "CreatedAt": encode_time(now),
     }
-    return values | dict(zip(_LATER_TOTALS, values.values(), strict=True))
+    own = {
+        "running": totals.running,
+        "running_by_tag": totals.running_by_tag,
+        "waiting": totals.waiting,
+    }
+    return values | dict(zip(_LATER_TOTALS, values.values(), strict=True)) | own
 
 
 _LATER_TOTALS = (
@@ -131,9 +146,20 @@ def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
         "started_at": encode_time(run.started_at),
         "ended_at": encode_time(run.ended_at) if run.ended_at else None,
         "outcome": run.outcome,
-        "reason": encoded[-1]["reason"] if run.outcome else None,
+        "reason": _reason_of(run, encoded[-1]["reason"]),
+        "next_attempt_at": encode_time(run.pause.until) if run.pause else None,
         "attempts": encoded,
     }
+
+
+def _reason_of(run: Run, of_last_attempt: object) -> object:
+    match run.outcome:
+        case None:
+            return None
+        case Outcome.CANCELLED:
+            return run.ending
+        case _:
+            return of_last_attempt
 
 
 def _encode_attempt(attempt: Attempt) -> dict[str, object]:

@@ -18,7 +18,8 @@ TYPES = KEYS
 
 USUAL: Fields = json.loads(
     msgspec.json.encode(
-        {
+        {"tags": []}
+        | {
             key: value
             for group in GROUPS.values()
             for key, value in zip(group.__struct_fields__, group.__struct_defaults__, strict=True)
@@ -55,11 +56,13 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "disabled": st.booleans(),
     "resume_at_next_scheduled_time": st.booleans(),
     "rerun_lost": st.booleans(),
+    "tags": st.lists(st.sampled_from(["backup", "a b", "日次"]), unique=True, max_size=3),
     "timeout": st.sampled_from(["", "PT5M", "PT0.5S"]),
     "overlap": st.sampled_from(["queue", "allow"]),
     "max_running": st.just(0),
     "catch_up": st.sampled_from(["latest", "none"]),
     "catch_up_limit": st.integers(1, 1000),
+    "parent_rule": st.sampled_from(["any", "all"]),
     "retry_delay": st.sampled_from(["", "PT10S", "PT1M0.5S"]),
     "retry_backoff": st.sampled_from([1, 1.5, 2, 1000]),
     "retry_max_delay": st.sampled_from(["", "PT1H"]),
@@ -97,11 +100,13 @@ NEARLY: dict[str, list[Any]] = {
     "disabled": ["true", 0, 1, None, []],
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
     "rerun_lost": ["true", 1, None, []],
+    "tags": [[""], [" a"], ["a,b"], [None], [1], ["t" * 101], ["\0"], "x", {}, 7],
     "timeout": ["P1D", "5m", "PT0S", "P1M", "PT90000H", "\0", "Ｐ1D"],
     "overlap": ["Queue", "", "parallel", None, 0, [], {}],
     "max_running": [-1, 10_001, 10**30, 2.5, "3", True, None],
     "catch_up": ["ALL", "", "some", None, False, [], {}],
     "catch_up_limit": [0, -1, 1001, 10**30, 0.5, "3", True, None],
+    "parent_rule": ["ANY", "", "some", None, True, [], {}],
     "retry_delay": ["P1D", "10s", "PT0S", "PT90000H", "\0"],
     "retry_backoff": [0, 0.5, -1, 1001, 10**400, "2", True, None],
     "retry_max_delay": ["P1M", "10s", "PT0S", "PT90000H", "\0"],

@@ -15,10 +15,18 @@ from hypothesis.stateful import (
 )
 from msgspec.structs import replace
 
-from kala_trio.core.definition import Definition
-from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Refused
+from kala_trio.core.definition import (
+    CatchUp,
+    Definition,
+    Overlap,
+    ParentRule,
+    Policy,
+    Retrying,
+)
+from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import (
     Cause,
+    Ending,
     Exited,
     Lost,
     NotStarted,
@@ -28,26 +36,31 @@ from kala_trio.core.job import (
     Result,
     Signalled,
     Stopped,
+    TimedOut,
     Trigger,
     outcome_of,
 )
 from kala_trio.core.messages import (
     AttemptEnded,
+    Cancel,
     Create,
     CreateAll,
     Delete,
     DeleteAll,
     Disable,
+    Edit,
     Enable,
+    EndAttempt,
     Event,
     Start,
     StartAttempt,
     Stop,
     Tick,
 )
+from kala_trio.core.slots import Limits
 from kala_trio.store.reader import JobView
 from kala_trio.wire import encode_job
-from properties import model
+from properties import model_values
 from properties.model import Model, Refusal
 from properties.world import START, World
 
@@ -63,7 +76,32 @@ schedules = st.sampled_from(
     ]
 )
 results: st.SearchStrategy[Result] = st.sampled_from(
-    [Exited(0), Exited(0), Exited(1), Signalled("SIGKILL"), NotStarted("no such program"), Lost()]
+    [
+        *(Exited(0), Exited(0), Exited(0), Exited(1), Exited(7), Signalled("SIGKILL")),
+        *(NotStarted("no such program"), Lost(), TimedOut()),
+    ]
+)
+# The better half is as usual, so that what is unusual meets what is not.
+policies = st.just(Policy()) | st.builds(
+    Policy,
+    overlap=st.sampled_from(Overlap),
+    catch_up=st.sampled_from([CatchUp.LATEST, CatchUp.NONE]),
+    max_running=st.sampled_from([0, 2]),
+    parent_rule=st.sampled_from(ParentRule),
+)
+policies |= st.builds(
+    Policy,
+    overlap=st.sampled_from([Overlap.QUEUE, Overlap.ALLOW]),
+    catch_up=st.just(CatchUp.ALL),
+    catch_up_limit=st.sampled_from([1, 3, 100]),
+    max_running=st.sampled_from([0, 2]),
+)
+retryings = st.just(Retrying()) | st.builds(
+    Retrying,
+    retry_delay=st.sampled_from(["", "PT5S", "PT20S"]),
+    retry_backoff=st.sampled_from([1.0, 2.0]),
+    retry_max_delay=st.sampled_from(["", "PT8S"]),
+    retry_exit_codes=st.sampled_from([(), (1,), (7,)]),
 )
 drafts = st.builds(
     Definition,
@@ -75,6 +113,9 @@ drafts = st.builds(
     epsilon=st.sampled_from(["", "PT5S", "PT1M"]),
     resume_at_next_scheduled_time=st.booleans(),
     rerun_lost=st.booleans(),
+    tags=st.sampled_from([(), (), ("a",), ("b", "a")]),
+    policy=policies,
+    retrying=retryings,
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])
 kinds = st.sampled_from([Start, Start, Start, Enable, Disable, Disable, Delete])
@@ -90,16 +131,21 @@ class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         """Begin with an empty world."""
         super().__init__()
-        self.world = World()
+        self.begin_with({})
+
+    def begin_with(self, limits: dict[str, int]) -> None:
+        """Begin with an empty world that has these limits (L12); an empty text is that over all."""
+        tags = {tag: most for tag, most in limits.items() if tag}
+        self.world = World(limits=Limits(limits.get("", 0), tags))
         self.world.do(Tick())
-        self.model = Model(START)
+        self.model = Model(START, limits)
         self.created = 0
 
     def both(self, happen: Event, told: Callable[[], None]) -> None:
         """Let an event happen, and tell the model; both accept it, or both refuse it."""
         try:
             self.world.do(happen)
-        except (Refused, NotFound, Conflict):
+        except (Refused, NotFound, Conflict, Outdated):
             accepted = False
         else:
             accepted = True
@@ -111,9 +157,14 @@ class Machine(RuleBasedStateMachine):
             assert accepted
         self.world.settle()
 
-    @initialize(data=st.data(), count=st.integers(2, 8))
-    def begin(self, data: st.DataObject, count: int) -> None:
+    @initialize(
+        data=st.data(),
+        count=st.integers(2, 8),
+        limits=st.sampled_from([{}, {}, {"": 2}, {"a": 1}, {"": 3, "a": 2, "b": 1}]),
+    )
+    def begin(self, data: st.DataObject, count: int, limits: dict[str, int]) -> None:
         """Create a few jobs that follow each other."""
+        self.begin_with(limits)
         for _ in range(count):
             self.create(data, data.draw(drafts))
 
@@ -133,6 +184,40 @@ class Machine(RuleBasedStateMachine):
             wanted.append(self.drawn(data, draft, [*names, *(name for name, _ in wanted)]))
         event = CreateAll(tuple(Create(*each) for each in wanted))
         self.both(event, lambda: self.model.create_all(wanted))
+
+    @rule(data=st.data(), draft=drafts)
+    def edit(self, data: st.DataObject, draft: Definition) -> None:
+        """Put another definition in the place of a job's own; it may well be refused."""
+        names = [job.name for job in self.model.jobs]
+        if names:
+            name = data.draw(st.sampled_from(names))
+            _, definition = self.drawn(data, draft, names)
+            self.edit_to(data, name, definition)
+
+    @rule(data=st.data(), policy=policies, retrying=retryings)
+    def edit_policy(self, data: st.DataObject, policy: Policy, retrying: Retrying) -> None:
+        """Change how runs of a job bear with each other, and nothing else."""
+        if self.model.jobs:
+            job = data.draw(st.sampled_from(self.model.jobs))
+            definition = replace(
+                job.definition, policy=policy, retrying=retrying, disabled=job.disabled
+            )
+            self.edit_to(data, job.name, definition)
+
+    def edit_to(self, data: st.DataObject, name: str, definition: Definition) -> None:
+        """Edit a job as of the present version, of any, or of one that there never was."""
+        version = data.draw(st.sampled_from([None, None, self.model.job(name).version, 0]))
+        self.both(
+            Edit(name, definition, version), lambda: self.model.edit(name, definition, version)
+        )
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        """End a run by hand, if it is there."""
+        run_id = data.draw(
+            st.sampled_from([*(run.id for run in self.model.in_progress), "nobody.1"])
+        )
+        self.both(Cancel(run_id), lambda: self.model.cancel(run_id))
 
     def drawn(
         self, data: st.DataObject, draft: Definition, names: list[str]
@@ -216,7 +301,8 @@ class Machine(RuleBasedStateMachine):
 
     def end_run(self, run_id: str, result: Result) -> None:
         """Let the attempt of that run end."""
-        self.model.end(run_id, outcome_of(result))
+        code = result.code if isinstance(result, Exited) else None
+        self.model.end(run_id, outcome_of(result), code, self.world.now)
         self.world.end(run_id, result)
 
     @rule(downtime=spans, orphans=st.booleans())
@@ -278,6 +364,12 @@ class Machine(RuleBasedStateMachine):
         world, truth = self.world, self.model
         starts = [each for each in world.log if isinstance(each, StartAttempt)]
         assert [(each.run.id, each.number) for each in starts] == truth.started
+        ends = [each.run_id for each in world.log if isinstance(each, EndAttempt)]
+        assert ends == truth.ended
+        paused = {run.id: run.pause for run in world.runs.values() if run.pause}
+        assert {run_id: pause.until for run_id, pause in paused.items()} == {
+            run.id: run.pause.until for run in truth.in_progress if run.pause
+        }
         assert sorted(world.jobs) == sorted(job.name for job in truth.jobs)
         left = {queue.run_id: _left(queue) for queue in world.queues.values()}
         assert left == truth.queues
@@ -285,7 +377,9 @@ class Machine(RuleBasedStateMachine):
             progress = world.progress[job.name]
             assert world.jobs[job.name].definition == job.definition
             assert progress.disabled == job.disabled
-            assert progress.running == ((job.run.id,) if job.run else ())
+            assert progress.running == tuple(run.id for run in job.running)
+            assert progress.version == job.version
+            assert {*progress.parents_done} == job.parents_done
             assert (progress.runs, progress.finished) == (job.runs, job.finished)
             assert (progress.success_count, progress.error_count) == (job.successes, job.errors)
             assert _as_model(progress.pending) == job.pending
@@ -308,6 +402,7 @@ class Machine(RuleBasedStateMachine):
         self.corners.update({f"run {run.outcome}" for run in self.world.runs.values()})
         if any(number > 2 for _, number in self.model.started):
             self.corners["two retries"] += 1
+        self.corners.update(f"ended {run.ending}" for run in self.world.runs.values() if run.ending)
         sources = Counter(each.source for each in triggers.values() if each.cause == "parent")
         if max(sources.values(), default=0) > 1:
             self.corners["a queue of two children"] += 1
@@ -315,10 +410,12 @@ class Machine(RuleBasedStateMachine):
             self.corners["a chain of three"] += 1
 
 
-def _as_model(trigger: Trigger | None) -> model.Trigger | None:
+def _as_model(trigger: Trigger | None) -> model_values.Trigger | None:
     if trigger is None:
         return None
-    return model.Trigger(trigger.cause, trigger.scheduled_at, trigger.occurrence, trigger.source)
+    return model_values.Trigger(
+        trigger.cause, trigger.scheduled_at, trigger.occurrence, trigger.source
+    )
 
 
 def _left(queue: Queue) -> list[str]:
@@ -330,6 +427,7 @@ CORNERS = {
     *[f"run {outcome}" for outcome in Outcome],
     *[f"occurrence missed: {reason}" for reason in Reason],
     *[f"other trigger missed: {why}" for why in ("overlap", "epsilon", "disabled", "deleted")],
+    *[f"ended {why}" for why in Ending],
     "two retries",
     "a queue of two children",
     "a chain of three",
@@ -338,7 +436,9 @@ CORNERS = {
 
 
 def test_the_scheduler_comes_to_what_the_model_says_whatever_happens() -> None:
-    """L1, L2, L3, L4, L5, L6, L8, L9, A1, A2, A3, D1, D2, D3, D4, D5, D6, D8, D9, M1, M2, M3, S9.
+    """L1, L2, L3, L4, L5, L6, L8, L9, L10, L11, L12, A1, A2, A3, A6, A7, D1, D2, D3, D4, D5, D6.
+
+    D8, D9, D10, M1, M2, M3, M4, M5, M6, S9.
 
     After any sequence of events, restarts, stops and failed commits the two agree.
     """

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import Definition, Overlap, Policy
 from kala_trio.core.job import Cause, Exited, Job, Lost, Progress, Queue, Result, Stopped, Trigger
 from kala_trio.core.messages import (
     Act,
@@ -20,9 +20,11 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.occurrences import schedule_of
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.core.slots import Limits
 from properties.memory import MemoryStore
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+UNLIMITED = Limits()
 LATER = "R/2999-01-01T00:00:00Z/P1D"
 
 
@@ -35,16 +37,17 @@ class World(MemoryStore):
     crash found in progress.
     """
 
-    def __init__(self, now: datetime = START) -> None:
+    def __init__(self, now: datetime = START, limits: Limits = UNLIMITED) -> None:
         """Begin with an empty store."""
         super().__init__()
         self.now = now
+        self.limits = limits
         self.in_progress: dict[str, int] = {}
         self.starts: Counter[tuple[str, int]] = Counter()
         self.first: dict[str, int] = {}
         self.cut_off: list[str] = []
         self.log: list[Command] = []
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler(limits=limits)
 
     def do(self, event: Event) -> None:
         """Let something happen now; what follows is durable at once."""
@@ -128,7 +131,7 @@ class World(MemoryStore):
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""
         self.now += timedelta(seconds=downtime)
-        self.scheduler, commands = Scheduler.restore(self.load(), self.now)
+        self.scheduler, commands = Scheduler.restore(self.load(), self.now, self.limits)
         found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
         self.cut_off = sorted(self.in_progress)
         assert found == set(self.cut_off)
@@ -214,18 +217,23 @@ class World(MemoryStore):
         assert {run_id: each.number for run_id, each in open_attempts.items()} == self.in_progress
 
     def _check_runs(self) -> None:
-        """No attempt starts twice (C2), and no job has two runs at once (L1)."""
+        """No attempt starts twice (C2), and no job has more runs at once than it may (L1, L10)."""
         assert set(self.starts.values()) <= {1}
-        busy = [run.job_id for run in self.runs.values() if run.outcome is None]
-        assert len(busy) == len(set(busy))
         for job_id, progress in self.progress.items():
-            assert bool(progress.running) == (job_id in busy)
             runs = [run for run in self.runs.values() if run.job_id == job_id]
+            assert {*progress.running} == {run.id for run in runs if run.outcome is None}
+            if progress.version == 1 and self._policy(job_id).overlap is not Overlap.ALLOW:
+                assert len(progress.running) <= 1
             assert progress.runs == len(runs)
             assert progress.finished == sum(run.outcome is not None for run in runs)
 
+    def _policy(self, job_id: str) -> Policy:
+        return self.jobs[job_id].definition.policy
+
     def _check_occurrences(self, job: Job) -> None:
         """Every occurrence whose fate is decided is one of run, pending or missed (L5)."""
+        if job.rescheduled_at:  # its numbers began anew
+            return
         schedule = schedule_of(job)
         progress = self.progress[job.id]
         if schedule is None:

@@ -1,6 +1,6 @@
 """What readers of the store see of runs, misses and figures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,7 +22,18 @@ from kala_trio.core.job import (
     Run,
     Trigger,
 )
-from kala_trio.core.messages import ForgetJob, Keep
+from kala_trio.core.messages import (
+    Act,
+    Command,
+    Create,
+    Delete,
+    ForgetJob,
+    Keep,
+    Record,
+    Tick,
+)
+from kala_trio.core.scheduler import Scheduler
+from kala_trio.core.slots import Limits
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader, Totals
 
@@ -109,7 +120,7 @@ async def test_totals_are_over_all_jobs_but_only_enabled_ones_run_next(
         Progress("c", False, last_attempted_run=at(4)),
     ]
     await journal.commit([Keep(each) for each in progresses])
-    assert reader.totals() == Totals(2, 1, 5, 2, at(30), at(5))
+    assert reader.totals() == Totals(2, 1, 5, 2, at(30), at(5), 0, {}, 0)
 
 
 async def test_totals_are_those_of_the_latest_commit(journal: Journal, reader: Reader) -> None:
@@ -118,8 +129,29 @@ async def test_totals_are_those_of_the_latest_commit(journal: Journal, reader: R
         await journal.commit([Keep(Progress(f"job {number}", False))])
 
 
+async def test_totals_tell_how_many_run_and_wait_in_all_and_by_tag(
+    journal: Journal, reader: Reader
+) -> None:
+    """L12: a deleted job's runs count only in all."""
+    scheduler = Scheduler(limits=Limits(2))
+    for job_id, tags in (("a", ("x", "y")), ("b", ("y",)), ("c", ("y",))):
+        definition = Definition(job_id, "true", tags=tags)
+        await journal.commit(kept(scheduler.handle(Create(job_id, definition), START)))
+    await journal.commit(kept(scheduler.handle(Tick(), START)))
+    totals = reader.totals()
+    assert (totals.running, totals.waiting) == (2, 1)
+    assert totals.running_by_tag == {"x": 1, "y": 2}
+    await journal.commit(kept(scheduler.handle(Delete("a"), START)))
+    assert (reader.totals().running, reader.totals().running_by_tag) == (2, {"y": 1})
+
+
+def kept(commands: Sequence[Command]) -> list[Record]:
+    """Return what is to be made durable."""
+    return [each for each in commands if not isinstance(each, Act)]
+
+
 def test_totals_of_no_jobs_are_zero(reader: Reader) -> None:
-    assert reader.totals() == Totals(0, 0, 0, 0, None, None)
+    assert reader.totals() == Totals(0, 0, 0, 0, None, None, 0, {}, 0)
 
 
 def test_a_file_that_is_gone_is_unavailable(tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ FLOORS = [
     "store.journal store.reader store.expired store.backup "
     "runner.orphans runner.output runner.stream runner.process keys bodies wire",
     "supervisor door pruning",
-    "settings web.application web.api web.guard web.worker web_process daemon",
+    "settings web.application web.answers web.edits web.api web.guard web.worker web_process "
+    "daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "
@@ -49,14 +50,14 @@ ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 # that it has, rounded up to fifty and to ten.
 LONG_MODULES = {
     "properties/checkers.py": 400,
-    "properties/model.py": 450,
+    "properties/model.py": 600,
     "properties/simulation.py": 450,
     "properties/test_api.py": 550,
-    "properties/test_machine.py": 400,
+    "properties/test_machine.py": 500,
     "properties/test_scheduler.py": 500,
     "tests/test_end_to_end.py": 400,
     "tests/test_supervisor.py": 400,
-    "tests/test_wire.py": 450,
+    "tests/test_wire.py": 500,
 }
 LONG_FUNCTIONS = {
     "kala_trio/store/schema.py _first_version": 80,
@@ -165,7 +166,7 @@ def test_no_name_says_nothing() -> None:
 
 def test_only_the_clock_and_the_web_read_the_wall_clock() -> None:
     readers = {name for name, path in MODULES.items() if "datetime.now" in path.read_text()}
-    assert readers == {"kala_trio.clock", "kala_trio.web.api"}
+    assert readers == {"kala_trio.clock", "kala_trio.web.api", "kala_trio.web.edits"}
 
 
 def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round() -> None:
@@ -181,7 +182,7 @@ def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round(
 
 
 def test_every_route_is_documented_and_the_other_way_round() -> None:
-    code = (ROOT / "kala_trio/web/api.py").read_text()
+    code = "".join(path.read_text() for path in sorted((ROOT / "kala_trio/web").glob("*.py")))
     routes = set(re.findall(r'@app\.(\w+)\("(/api/v1/.*?)"', code))
     built = set()
     for method, path in routes:

@@ -130,7 +130,7 @@ def test_a_job_has_the_keys_of_both_generations() -> None:
 
 
 def test_figures_have_the_keys_of_both_generations() -> None:
-    assert wire.encode_totals(Totals(2, 1, 5, 9, at(60), None), START) == {
+    assert wire.encode_totals(Totals(2, 1, 5, 9, at(60), None, 3, {"x": 1}, 4), START) == {
         "ActiveJobs": 2,
         "DisabledJobs": 1,
         "Jobs": 3,
@@ -147,6 +147,9 @@ def test_figures_have_the_keys_of_both_generations() -> None:
         "next_run_at": "2026-03-01T09:01:00Z",
         "last_attempted_run": "0001-01-01T00:00:00Z",
         "created": "2026-03-01T09:00:00Z",
+        "running": 3,
+        "running_by_tag": {"x": 1},
+        "waiting": 4,
     }
 
 
@@ -169,6 +172,7 @@ def test_a_run_tells_what_asked_for_it_and_how_each_attempt_went() -> None:
         "ended_at": "2026-03-01T09:00:02.000001Z",
         "outcome": "succeeded",
         "reason": "",
+        "next_attempt_at": None,
         "attempts": [
             {
                 "number": 1,

@@ -114,8 +114,9 @@ def from_keys(given: Mapping[str, Any]) -> Definition:
 
 
 def unusual(definition: Definition) -> dict[str, Any]:
-    """Return the keys of the groups that do not have their default."""
-    return {
+    """Return the keys that Kala has not, where they do not have their default."""
+    own = {"tags": definition.tags} if definition.tags else {}
+    return own | {
         key: value for name in GROUPS for key, value in _changed(getattr(definition, name)).items()
     }
 

@@ -50,6 +50,12 @@ def no_job(job_id: str) -> NotFound:
     return NotFound(f"there is no job {job_id[:120]!r}; GET /api/v1/job/ lists them")
 
 
+def no_run(run_id: str) -> NotFound:
+    """Tell that no run has this id."""
+    problem = f"there is no run {run_id[:120]!r}; GET /api/v1/job/runs/<job id>/ lists a job's"
+    return NotFound(problem)
+
+
 class Conflict(KalaTrioError):
     """The job's present state forbids it: change that state first."""
 

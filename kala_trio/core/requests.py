@@ -17,7 +17,6 @@ from kala_trio.core.messages import (
     Edit,
     Enable,
     Request,
-    Snapshot,
     Start,
 )
 from kala_trio.core.occurrences import (
@@ -28,6 +27,7 @@ from kala_trio.core.occurrences import (
     span_of,
 )
 from kala_trio.core.runs import Runs
+from kala_trio.core.slots import Slots
 from kala_trio.core.state import State
 from kala_trio.core.triggers import Triggers
 
@@ -35,12 +35,14 @@ from kala_trio.core.triggers import Triggers
 class Requests:
     """Carries out requests (rules M, D5, D6, S9 and S10), or refuses them and changes nothing."""
 
-    def __init__(self, state: State, triggers: Triggers, runs: Runs, snapshot: Snapshot) -> None:
-        """Work on ``state``, which holds what ``snapshot`` does."""
+    def __init__(self, state: State, triggers: Triggers, runs: Runs, slots: Slots) -> None:
+        """Work on ``state``, whose jobs stand in the order of their numbers."""
         self._state = state
         self._triggers = triggers
         self._runs = runs
-        self._jobs_created = snapshot.jobs[-1].number if snapshot.jobs else 0
+        self._slots = slots
+        latest = next(reversed(state.jobs.values()), None)
+        self._jobs_created = latest.number if latest else 0
 
     def carry_out(self, request: Request) -> None:
         """Change what is asked for.
@@ -109,6 +111,8 @@ class Requests:
             self._state.keep(edited)
         else:
             self._reschedule(job, replace(edited, rescheduled_at=self._state.now))
+        for run_id in self._state.progress[job.id].running:
+            self._slots.occupy(run_id, edited)
         if event.definition.disabled:
             self._disable(edited)
         else:
@@ -146,12 +150,7 @@ class Requests:
             if due := due_of(job, progress, self._state.now):
                 reason = Reason.DISABLED if progress.disabled else Reason.DELETED
                 self._triggers.miss_span(job, due.all(), reason)
-        paused = [
-            run
-            for job_id in gone
-            for run_id in self._state.progress[job_id].running
-            if (run := self._state.runs[run_id]).pause
-        ]
+        running = [each for job_id in gone for each in self._state.progress[job_id].running]
         for job_id in gone:
             self._state.forget_job(job_id)
         for job_id in left_behind:
@@ -159,7 +158,9 @@ class Requests:
                 self._cut_loose(self._state.jobs[job_id])
         for trigger in over:
             self._triggers.turn_is_over(trigger)
-        for run in paused:
+        for run_id in running:
+            self._slots.occupy(run_id, None)
+            run = self._state.runs[run_id]
             if run.pause:
                 self._runs.end(run, run.pause.since, run.pause.outcome)
 

@@ -60,9 +60,9 @@ class Runs:
             self._triggers.add(job_id, trigger)
         elif not in_time(job, trigger.scheduled_at, state.now):
             self._triggers.miss(job, trigger, Reason.EPSILON)
-        elif self._slots.full(job):
+        elif (limit := self._slots.full(job)) is not None:
             self._triggers.make_pending(job, trigger)
-            self._slots.hold(job, trigger.scheduled_at)
+            self._slots.hold(job, trigger.scheduled_at, limit)
         else:
             self._start(job, progress, trigger)
 

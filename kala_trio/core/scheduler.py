@@ -52,7 +52,7 @@ class Scheduler:
         self._slots = Slots(self._state, limits)
         self._triggers = Triggers(self._state)
         self._runs = Runs(self._state, self._triggers, self._slots)
-        self._requests = Requests(self._state, self._triggers, self._runs, snapshot)
+        self._requests = Requests(self._state, self._triggers, self._runs, self._slots)
 
     @classmethod
     def restore(

@@ -8,7 +8,9 @@ from datetime import datetime
 from msgspec import Struct
 
 from kala_trio.core.job import Job
-from kala_trio.core.state import State
+from kala_trio.core.state import Hold, State
+
+_IN_ALL = ""
 
 
 class Limits(Struct, frozen=True):
@@ -19,53 +21,58 @@ class Limits(Struct, frozen=True):
 
 
 class Slots:
-    """Counts the runs in progress, and keeps the jobs that wait for some of them to end.
+    """Counts the runs in progress, and knows which jobs wait for some of them to end.
 
-    A limit is known by its tag; the one over all is None.
+    A limit is known by its tag, which is never empty; the one over all by an empty text.
     """
 
     def __init__(self, state: State, limits: Limits) -> None:
         """Count what ``state`` has in progress."""
         self._state = state
-        self._limits: dict[str | None, int] = dict(limits.tags.items())
+        self._limits = dict(limits.tags)
         if limits.total:
-            self._limits[None] = limits.total
-        self._taken: dict[str, tuple[str | None, ...]] = {}
-        self._counts: Counter[str | None] = Counter()
-        self._waiting: dict[str | None, list[tuple[datetime, int, str]]] = {}
+            self._limits[_IN_ALL] = limits.total
         self.count()
 
     def count(self) -> None:
-        """Count anew what is in progress, and let all that wait be looked at once more."""
-        held = [*self._state.held]
-        self._state.held.clear()
-        self._taken.clear()
-        self._counts.clear()
-        self._waiting.clear()
-        for job_id in held:
-            self._state.wakes.note(job_id)
-        for run in self._state.runs.values() if self._limits else ():
-            self.occupy(run.id, self._state.jobs.get(run.job_id))
+        """Count anew what is in progress and what waits, as after changes were undone."""
+        self._taken: dict[str, tuple[str, ...]] = {}
+        self._counts: Counter[str] = Counter()
+        self._waiting: dict[str, list[tuple[datetime, int, str]]] = {}
+        if self._limits:
+            for run in self._state.runs.values():
+                self.occupy(run.id, self._state.jobs.get(run.job_id))
+            for job_id, hold in self._state.held.items():
+                self._line_up(job_id, hold)
 
-    def full(self, job: Job) -> bool:
-        """Tell whether a limit keeps the job from starting a run; then it is held until its turn.
+    def full(self, job: Job) -> str | None:
+        """Return the limit that keeps the job from starting a run; None if none does."""
+        return next((limit for limit in self._limits_of(job) if not self._has_room(limit)), None)
 
-        Its pending trigger is what is then to be looked at.
-        """
-        return any(self._counts[limit] >= self._limits[limit] for limit in self._limits_of(job))
+    def hold(self, job: Job, scheduled_at: datetime, limit: str) -> None:
+        """Let a job's pending trigger wait for its turn."""
+        hold = Hold(scheduled_at, job.number, limit)
+        self._state.hold(job.id, hold)
+        self._line_up(job.id, hold)
 
-    def hold(self, job: Job, scheduled_at: datetime) -> None:
-        """Let a job wait its turn: in the order of S, then of the jobs' creation."""
-        self._state.held.add(job.id)
-        for limit in self._limits_of(job):
-            if self._counts[limit] >= self._limits[limit]:
-                waiting = self._waiting.setdefault(limit, [])
-                heapq.heappush(waiting, (scheduled_at, job.number, job.id))
-                break
-        self._state.wakes.note(job.id)
+    def next_in_turn(self) -> str | None:
+        """Return the job whose turn it is, if there is room for one; it is held no longer."""
+        while fronts := [
+            (waiting[0], limit)
+            for limit, waiting in self._waiting.items()
+            if waiting and self._has_room(limit)
+        ]:
+            entry, limit = min(fronts)
+            heapq.heappop(self._waiting[limit])
+            at, number, job_id = entry
+            if self._state.held.get(job_id) == Hold(at, number, limit):
+                self._state.hold(job_id, None)
+                return job_id
+        return None
 
     def occupy(self, run_id: str, job: Job | None) -> None:
-        """Count a run; of a deleted job only the limit over all is known."""
+        """Count a run for the tags that its job has now; for none if the job was deleted."""
+        self.free(run_id)
         if limits := tuple(self._limits_of(job)):
             self._taken[run_id] = limits
             self._counts.update(limits)
@@ -74,19 +81,16 @@ class Slots:
         """Count a run no longer."""
         self._counts.subtract(self._taken.pop(run_id, ()))
 
-    def next_in_turn(self) -> str | None:
-        """Return the job whose turn it is, now that there is room: it is held no longer."""
-        for limit, waiting in self._waiting.items():
-            while waiting and self._counts[limit] < self._limits[limit]:
-                job_id = heapq.heappop(waiting)[2]
-                if job_id in self._state.held:
-                    self._state.held.discard(job_id)
-                    return job_id
-        return None
+    def _line_up(self, job_id: str, hold: Hold) -> None:
+        waiting = self._waiting.setdefault(hold.limit, [])
+        heapq.heappush(waiting, (hold.scheduled_at, hold.number, job_id))
 
-    def _limits_of(self, job: Job | None) -> Iterator[str | None]:
-        if None in self._limits:
-            yield None
+    def _has_room(self, limit: str) -> bool:
+        return self._counts[limit] < self._limits[limit]
+
+    def _limits_of(self, job: Job | None) -> Iterator[str]:
+        if _IN_ALL in self._limits:
+            yield _IN_ALL
         for tag in job.definition.tags if job else ():
             if tag in self._limits:
                 yield tag

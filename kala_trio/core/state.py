@@ -4,6 +4,8 @@ from collections.abc import Hashable, Iterator
 from datetime import UTC, datetime
 from typing import TypeVar, assert_never
 
+from msgspec import Struct
+
 from kala_trio.core.errors import no_job
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
 from kala_trio.core.messages import (
@@ -20,6 +22,18 @@ from kala_trio.core.wakes import Wakes, due_at
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+class Hold(Struct, frozen=True, gc=False):
+    """That a job's pending trigger waits for ``limit`` to have room (rule L12).
+
+    Its place in that line is by ``scheduled_at``, then by the job's number.
+    """
+
+    scheduled_at: datetime
+    number: int
+    limit: str
+
 
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
@@ -42,7 +56,7 @@ class State:
         self.queues = {queue.run_id: queue for queue in snapshot.queues}
         self.now = max(snapshot.instants(), default=_BEFORE_ALL)
         self.stopping = False
-        self.held: set[str] = set()
+        self.held: dict[str, Hold] = {}
         self.wakes = Wakes(self.jobs, self.progress, self.runs, self.held)
         self._acts: list[Act] = []
         self._records: dict[tuple[type, Hashable], Record] = {}
@@ -106,6 +120,7 @@ class State:
         self._unlink(self.jobs[job_id])
         self._set(self.jobs, job_id, None)
         self._set(self.progress, job_id, None)
+        self._set(self.held, job_id, None)
         self._records.pop((Progress, job_id), None)
         self._records[Job, job_id] = ForgetJob(job_id)
 
@@ -113,6 +128,11 @@ class State:
         """Drop a queue whose children all had their turn."""
         self._set(self.queues, run_id, None)
         self._records[Queue, run_id] = ForgetQueue(run_id)
+
+    def hold(self, job_id: str, hold: Hold | None) -> None:
+        """Let a job wait for a limit, or no longer."""
+        self._set(self.held, job_id, hold)
+        self.wakes.note(job_id)
 
     def act(self, act: Act) -> None:
         """Have something done, once all records are durable."""
@@ -141,7 +161,7 @@ class State:
         concerned: list[str] = []
         while len(self._undo) > mark:
             table, key, old = self._undo.pop()
-            if table is self.progress or table is self.runs:
+            if table is self.progress or table is self.runs or table is self.held:
                 concerned.append(str(key))
             if old is None:
                 table.pop(key, None)

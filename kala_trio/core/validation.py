@@ -25,14 +25,17 @@ _QUOTING = frozenset("'\"\\")
 _BLANKS = " \t\r\n"
 _LONGEST_ID = 100
 _MOST_PARENTS = 1_000
+_LONGEST_TAG = 100
+_MOST_TAGS = 50
 
 
 def check(definition: Definition, accepted_at: datetime) -> Definition:
-    """Return ``definition`` as it is to be kept: each parent once, in the order given.
+    """Return ``definition`` as it is to be kept: parents and tags once each, as ordered.
 
     ``accepted_at``, an aware instant, is the start that a schedule without one has (rule S1).
     Texts have bounds, in characters: 10,000 for the command, 1,000 for name and owner, 100 for an
-    id; schedule and epsilon have those of their grammars. There may be 1,000 parents.
+    id and a tag; schedule and epsilon have those of their grammars. There may be 1,000 parents and
+    50 tags.
 
     Raises:
         Refused: naming the field at fault (rules S1, S2, S3, D1, A1, and those of its groups).
@@ -49,7 +52,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     _check_schedule(definition, accepted_at)
     check_policy(definition)
     check_retrying(definition)
-    return replace(definition, parent_jobs=_parents(definition))
+    return replace(definition, parent_jobs=_parents(definition), tags=_tags(definition))
 
 
 def _check_text(field: str, text: str, longest: int) -> None:
@@ -95,6 +98,17 @@ def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
             raise Refused(
                 "schedule", f"{part}{error.problem}", found=error.found, example=error.example
             ) from None
+
+
+def _tags(definition: Definition) -> tuple[str, ...]:
+    tags = tuple(dict.fromkeys(definition.tags))
+    for tag in tags:
+        _check_text("tags", tag, _LONGEST_TAG)
+        if not tag or tag != tag.strip() or "," in tag:
+            raise refused("tags", "must be words without commas, nor blanks around them", tag)
+    if len(tags) > _MOST_TAGS:
+        raise refused("tags", f"must be {_MOST_TAGS} at most", len(tags))
+    return tags
 
 
 def _parents(definition: Definition) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """When jobs want to be looked at next: one heap for all of them, never a timer for each."""
 
 import heapq
-from collections.abc import Mapping, Set
+from collections.abc import Container, Mapping
 from datetime import datetime
 
 from kala_trio.core.definition import CatchUp, Overlap
@@ -19,7 +19,7 @@ class Wakes:
         jobs: Mapping[str, Job],
         progress: Mapping[str, Progress],
         runs: Mapping[str, Run],
-        held: Set[str],
+        held: Container[str],
     ) -> None:
         """Begin with what these tell, and go on reading them; ``held`` names jobs (rule L12)."""
         self._jobs = jobs

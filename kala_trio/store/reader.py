@@ -34,7 +34,11 @@ class JobView(Struct, frozen=True, gc=False):
 
 
 class Totals(Struct, frozen=True):
-    """Figures over all jobs; ``next_run_at`` is the earliest of the jobs that are not disabled."""
+    """Figures over all jobs; ``next_run_at`` is the earliest of the jobs that are not disabled.
+
+    ``running`` counts runs in progress, ``running_by_tag`` those of the jobs with each tag, and
+    ``waiting`` pending triggers.
+    """
 
     active: int
     disabled: int
@@ -42,6 +46,9 @@ class Totals(Struct, frozen=True):
     success_count: int
     next_run_at: datetime | None
     last_attempted_run: datetime | None
+    running: int
+    running_by_tag: dict[str, int]
+    waiting: int
 
 
 class Reader:
@@ -139,9 +146,16 @@ def _add_up(database: sqlite3.Connection) -> Totals:
     query = (
         "SELECT count(*), sum(disabled), sum(error_count), sum(success_count), "
         "min(CASE WHEN disabled THEN NULL ELSE next_at END), "
-        "max(last_attempted_run) FROM progress"
+        "max(last_attempted_run), count(pending) FROM progress"
     )
-    jobs, disabled, errors, successes, next_at, latest = database.execute(query).fetchone()
+    found = database.execute(query).fetchone()
+    jobs, disabled, errors, successes, next_at, latest, waiting = found
+    in_progress = "FROM runs INDEXED BY runs_in_progress"
+    ((running,),) = database.execute(f"SELECT count(*) {in_progress} WHERE outcome IS NULL")
+    by_tag = database.execute(
+        f"SELECT tag.value, count(*) {in_progress} JOIN jobs ON jobs.id = job_id, "
+        "json_each(definition, '$.tags') AS tag WHERE outcome IS NULL GROUP BY 1 ORDER BY 1"
+    )
     return Totals(
         jobs - (disabled or 0),
         disabled or 0,
@@ -149,6 +163,9 @@ def _add_up(database: sqlite3.Connection) -> Totals:
         successes or 0,
         rows.optional_instant(next_at),
         rows.optional_instant(latest),
+        running,
+        dict(by_tag),
+        waiting,
     )
 
 

@@ -11,19 +11,9 @@ from typing import Any, TypeVar
 import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioRequest
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
 from kala_trio import bodies, wire
-from kala_trio.core.errors import (
-    Conflict,
-    KalaTrioError,
-    NotFound,
-    Outdated,
-    Refused,
-    Unanswered,
-    Unavailable,
-    no_job,
-)
+from kala_trio.core.errors import Refused, Unavailable, no_run
 from kala_trio.core.messages import (
     Create,
     CreateAll,
@@ -38,7 +28,9 @@ from kala_trio.core.validation import check
 from kala_trio.runner.output import output_path, read_output
 from kala_trio.store.reader import Reader
 from kala_trio.threads import in_thread
+from kala_trio.web.answers import answer_errors, found, json_answer, nothing
 from kala_trio.web.application import Application
+from kala_trio.web.edits import add_edits, show_job
 
 log = logging.getLogger(__name__)
 
@@ -58,14 +50,6 @@ _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
     "disable": Disable,
-}
-_STATUS = {
-    Refused: 400,
-    NotFound: 404,
-    Conflict: 409,
-    Outdated: 412,
-    Unanswered: 502,
-    Unavailable: 503,
 }
 
 
@@ -88,7 +72,7 @@ def create_app(
 
     async def read(what: Callable[[], object]) -> Response:
         """Answer with what is read, encoded in the thread that reads it."""
-        return _json(await in_thread(lambda: wire.encode(what()), limiter=threads))
+        return json_answer(await in_thread(lambda: wire.encode(what()), limiter=threads))
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
@@ -96,7 +80,7 @@ def create_app(
         definition = bodies.decode_job(body, default_owner=default_owner)
         job_id = str(uuid.uuid4())
         await ask(Create(job_id, check(definition, datetime.now(UTC))))
-        return _json(wire.encode({"id": job_id}), 201)
+        return json_answer(wire.encode({"id": job_id}), 201)
 
     @app.post("/api/v1/job/bulk/")
     async def create_jobs() -> Response:
@@ -104,7 +88,7 @@ def create_app(
         # In a thread, so that other requests need not wait until all of it was read.
         creates = await in_thread(_read_list, body, default_owner, limiter=reading_lists)
         await ask(CreateAll(creates))
-        return _json(wire.encode({"ids": [each.job_id for each in creates]}), 201)
+        return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
@@ -115,28 +99,27 @@ def create_app(
     @app.get("/api/v1/job/<job_id>/")
     async def get_job(job_id: str) -> Response:
         # A few pages, in memory most likely: a thread for them would cost several times as much.
-        job = _found(reader.job(job_id), job_id)
-        return _json(wire.encode({"job": wire.encode_job(job)}))
+        return show_job(found(reader.job(job_id), job_id))
 
     @app.delete("/api/v1/job/all/")
     async def delete_all_jobs() -> Response:
         await ask(DeleteAll())
-        return _nothing()
+        return nothing()
 
     @app.delete("/api/v1/job/<job_id>/")
     async def delete_job(job_id: str) -> Response:
         await ask(Delete(job_id))
-        return _nothing()
+        return nothing()
 
     @app.post("/api/v1/job/<any(start, enable, disable):what>/<job_id>/")
     async def change_job(what: str, job_id: str) -> Response:
         await ask(_CHANGES[what](job_id))
-        return _nothing()
+        return nothing()
 
     @app.get("/api/v1/job/stats/<job_id>/")
     async def get_job_stats(job_id: str) -> Response:
         def stats() -> object:
-            _found(reader.job(job_id), job_id)
+            found(reader.job(job_id), job_id)
             return {"job_stats": [wire.encode_stat(run) for run in reader.ended_runs(job_id)]}
 
         return await read(stats)
@@ -148,7 +131,7 @@ def create_app(
 
         def runs() -> object:
             history = reader.history(job_id, before=before, limit=limit)
-            _found(history or reader.job(job_id), job_id)
+            found(history or reader.job(job_id), job_id)
             return {"runs": [wire.encode_run(run, attempts) for run, attempts in history]}
 
         return await read(runs)
@@ -157,7 +140,7 @@ def create_app(
     async def get_job_missed(job_id: str) -> Response:
         def missed() -> object:
             records = reader.missed(job_id)
-            _found(records or reader.job(job_id), job_id)
+            found(records or reader.job(job_id), job_id)
             return {"missed": [wire.encode_missed(record) for record in records]}
 
         return await read(missed)
@@ -172,9 +155,8 @@ def create_app(
     async def get_stats() -> Response:
         return await read(lambda: {"Stats": wire.encode_totals(reader.totals(), datetime.now(UTC))})
 
-    app.register_error_handler(KalaTrioError, _answer_error)
-    app.register_error_handler(HTTPException, _answer_http_error)
-    app.register_error_handler(Exception, _answer_bug)
+    add_edits(app, reader, ask, default_owner)
+    answer_errors(app, _largest)
     return app
 
 
@@ -213,8 +195,7 @@ def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
 def _output_of(reader: Reader, root: Path, run_id: str) -> bytes:
     path = output_path(root, run_id)
     if reader.run(run_id) is None:
-        problem = f"there is no run {run_id[:120]!r}; GET /api/v1/job/runs/<job id>/ lists a job's"
-        raise NotFound(problem)
+        raise no_run(run_id)
     try:
         captured = read_output(path)
     except OSError as error:
@@ -229,53 +210,3 @@ def _number(name: str, default: int, *, most: int) -> int:
     if not re.fullmatch("[0-9]{1,18}", text) or not 1 <= int(text) <= most:
         raise Refused(name, f"must be a number from 1 to {most}", found=text, example=f"{name}=100")
     return int(text)
-
-
-def _found(value: T | None, job_id: str) -> T:
-    if not value:
-        raise no_job(job_id)
-    return value
-
-
-def _nothing() -> Response:
-    response = Response(b"", 204)
-    del response.headers["Content-Type"]
-    return response
-
-
-def _json(body: bytes, status: int = 200) -> Response:
-    return Response(body, status, content_type="application/json")
-
-
-def _error(status: int, sentence: str) -> Response:
-    return _json(wire.encode({"error": sentence}), status)
-
-
-async def _answer_error(error: KalaTrioError) -> Response:
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    response = _error(status, str(error))
-    if isinstance(error, Unavailable):
-        response.headers["Retry-After"] = "1"
-    return response
-
-
-async def _answer_http_error(error: HTTPException) -> Response:
-    """Answer what the framework refuses: unknown paths, other methods, bodies too large."""
-    status = error.code or 500
-    where = f"{request.method} {request.path[:200]!r}"
-    if isinstance(error, RequestEntityTooLarge):
-        largest = _largest(request.path)
-        return _error(status, f"body: must be {largest} bytes at most; use files for more")
-    if isinstance(error, MethodNotAllowed):
-        allowed = ", ".join(sorted(error.valid_methods or ()))
-        response = _error(status, f"there is no {where}; what there is: {allowed}")
-        response.headers["Allow"] = allowed
-        return response
-    if status == 404:
-        return _error(status, f"there is no {where}; for example GET /api/v1/job/")
-    return _error(status, f"{where}: {error.description or error.name}")
-
-
-async def _answer_bug(error: Exception) -> Response:
-    log.error("a bug while answering %s %s", request.method, request.path, exc_info=error)
-    return _error(500, "a bug in kala-trio kept this from being answered; its log has the details")
