@@ -47,7 +47,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "epsilon": definition.epsilon,
         "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
         "rerun_lost": definition.rerun_lost,
-        **_plain(unusual(definition)),
+        **unusual(definition),
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},
@@ -66,7 +66,8 @@ def encode_definition(definition: Definition, disabled: bool) -> dict[str, objec
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
-    return {key: msgspec.to_builtins(value) for key, value in values.items()}
+    plain: dict[str, object] = msgspec.json.decode(msgspec.json.encode(values))
+    return plain
 
 
 _NO_REMOTE = {

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from kala_trio.bench.service import PATIENCE, Service, command
 
-__all__ = ["FUTURE", "PATIENCE", "Daemon", "eventually", "fifo", "refusal", "running"]
+__all__ = ["FUTURE", "PATIENCE", "Daemon", "eventually", "fifo", "is_running", "refusal", "running"]
 
 FUTURE = "R/2099-01-01T00:00:00Z/P1D"
 """A schedule for jobs that don't run by themselves while a test goes on."""
@@ -30,6 +30,11 @@ class Daemon(Service):
         assert status == 201, text
         job_id: str = json.loads(text)["id"]
         return job_id
+
+    def post(self, path: str) -> None:
+        """Ask for what is answered with nothing, which must be done."""
+        status, text = self.request("POST", path)
+        assert status == 204, text
 
     def job(self, job_id: str) -> Any:
         """Return a job."""
@@ -91,3 +96,12 @@ def fifo(directory: Path, name: str = "fifo") -> Path:
     path = directory / name
     os.mkfifo(path)
     return path
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there, and more than a zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"

@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 
 from kala_trio.runner.output import HEAD, TAIL
-from tests.daemon import FUTURE, Daemon, eventually, fifo, running
-from tests.test_runner import is_running
+from tests.daemon import FUTURE, Daemon, eventually, fifo, is_running, running
 
 # Hundreds of megabytes, of which a few may be noticed.
 POURED = 200_000_000

@@ -16,9 +16,10 @@ import trio.testing
 from msgspec.structs import replace
 
 from kala_trio.clock import WallClock
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import Definition, Policy
 from kala_trio.core.job import (
     Attempt,
+    Cancelled,
     Cause,
     Exited,
     Lost,
@@ -26,13 +27,14 @@ from kala_trio.core.job import (
     Run,
     Signalled,
     Stopped,
+    TimedOut,
     Trigger,
 )
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import Group, Orphans
 from kala_trio.runner.output import HEAD, TAIL, output_path, read_output
 from kala_trio.runner.process import LocalRunner
-from tests.daemon import PATIENCE, eventually, fifo
+from tests.daemon import PATIENCE, eventually, fifo, is_running
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -159,13 +161,35 @@ async def test_a_stop_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_pat
     await trio.to_thread.run_sync(lambda: eventually(lambda: not any(map(is_running, found))))
 
 
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there, and more than a zombie."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z"
+async def test_a_timeout_ends_the_whole_group_even_one_that_ignores_sigterm(tmp_path: Path) -> None:
+    """A5."""
+    pids = fifo(tmp_path)
+    command = f"sh -c \"trap '' TERM; sleep 1000 & echo $$ $! > {pids}; wait; wait\""
+    definition = Definition("a", command, policy=Policy(timeout="PT0.5S"))
+    found: list[int] = []
+    async with trio.open_nursery() as nursery:
+        runner = LocalRunner(tmp_path, WallClock(), nursery, term_timeout=0.1)
+
+        async def attempt() -> None:
+            ended = await runner.run_attempt(
+                StartAttempt(run_of(), 1, definition), trio.CancelScope()
+            )
+            assert ended.result == TimedOut()
+
+        nursery.start_soon(attempt)
+        found += map(int, (await trio.to_thread.run_sync(pids.read_text)).split())
+    await trio.to_thread.run_sync(lambda: eventually(lambda: not any(map(is_running, found))))
+
+
+async def test_an_attempt_that_is_cancelled_before_it_began_starts_nothing(tmp_path: Path) -> None:
+    """M6."""
+    async with trio.open_nursery() as nursery:
+        runner = LocalRunner(tmp_path, WallClock(), nursery)
+        ending = trio.CancelScope()
+        ending.cancel()
+        ended = await runner.run_attempt(act("echo begun"), ending)
+    assert ended.result == Cancelled()
+    assert not output_path(tmp_path, "job.1").exists()
 
 
 @contextmanager
@@ -196,14 +220,38 @@ async def start(root: str, command: str) -> None:
         await trio.sleep_forever()
 
 
-async def await_orphan(root: Path) -> AttemptEnded:
+async def await_orphan(
+    root: Path, definition: Definition | None = None, ending: trio.CancelScope | None = None
+) -> AttemptEnded:
     async with trio.open_nursery() as leftovers:
-        runner = LocalRunner(root, WallClock(), leftovers)
+        runner = LocalRunner(root, WallClock(), leftovers, term_timeout=0.1)
+        attempt = Attempt("job.1", 1, NOW)
         ended = await runner.await_orphan(
-            AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), None), trio.CancelScope()
+            AwaitOrphan(run_of(), attempt, definition), ending or trio.CancelScope()
         )
         leftovers.cancel_scope.cancel()
     return ended
+
+
+@pytest.mark.parametrize("command", ["sleep 1000", "env -i sh -c 'trap \"\" TERM; sleep 1000'"])
+async def test_an_orphan_that_takes_too_long_is_ended_though_it_is_lost(
+    tmp_path: Path, command: str
+) -> None:
+    """A5: counted from its own start, which is long ago."""
+    definition = Definition("a", command, policy=Policy(timeout="PT1H"))
+    with abandoned(tmp_path, command) as group, trio.fail_after(PATIENCE):
+        assert (await await_orphan(tmp_path, definition)).result == Lost()
+        assert not is_running(group)
+
+
+async def test_an_orphan_can_be_cancelled_though_its_group_was_never_noted(tmp_path: Path) -> None:
+    """M6: it is found by its environment, as when its daemon died at once."""
+    with abandoned(tmp_path, "sleep 1000") as group, trio.fail_after(PATIENCE):
+        os.unlink(f"{tmp_path}/job/1.group")
+        ending = trio.CancelScope()
+        ending.cancel()
+        assert (await await_orphan(tmp_path, None, ending)).result == Lost()
+        assert not is_running(group)
 
 
 async def test_an_orphan_is_awaited_though_it_has_dropped_its_environment(tmp_path: Path) -> None:

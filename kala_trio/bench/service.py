@@ -54,9 +54,15 @@ class Service:
         self.get("/stats/")
         return time.monotonic() - self._began
 
-    def request(self, method: str, path: str, body: bytes | None = None) -> tuple[int, str]:
-        """Return the status and the text of an answer; ``path`` is that under ``/api/v1``."""
-        asked = urllib.request.Request(f"{self.url}/api/v1{path}", body, method=method)
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, str]:
+        """Return the status and the text of an answer; ``path`` is that under ``/api/v1``.
+
+        Of the names of ``headers`` underscores are sent as hyphens.
+        """
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        asked = urllib.request.Request(f"{self.url}/api/v1{path}", body, named, method=method)
         try:
             with urllib.request.urlopen(asked, timeout=PATIENCE) as answer:
                 return answer.status, answer.read().decode()
