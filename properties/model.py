@@ -470,6 +470,7 @@ class Model:
     def _overlap(self, job: Job, trigger: Trigger) -> None:
         """Decide on a busy job's trigger: L2, L10."""
         if job.definition.policy.overlap is Overlap.SKIP:
+            self._miss_pending(job, "overlap")
             self._miss(job, trigger, "overlap")
             return
         self._pend(job, trigger)

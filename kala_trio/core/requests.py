@@ -110,7 +110,8 @@ class Requests:
         if is_timed_alike(job, event.definition):
             self._state.keep(edited)
         else:
-            self._reschedule(job, replace(edited, rescheduled_at=self._state.now))
+            edited = replace(edited, rescheduled_at=self._state.now)
+            self._reschedule(job, edited)
         for run_id in self._state.progress[job.id].running:
             self._slots.occupy(run_id, edited)
         if event.definition.disabled:

@@ -73,6 +73,7 @@ class Runs:
             case Overlap.QUEUE | Overlap.ALLOW:
                 self._triggers.make_pending(job, trigger)
             case Overlap.SKIP:
+                self._triggers.miss_pending(job, Reason.OVERLAP)
                 self._triggers.miss(job, trigger, Reason.OVERLAP)
             case Overlap.REPLACE:
                 self._triggers.make_pending(job, trigger)
