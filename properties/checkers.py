@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import CatchUp, Definition, Overlap
 from kala_trio.core.job import Attempt, Cause, Job, Lost, Outcome, Reason, Run, Trigger, outcome_of
 from kala_trio.core.messages import (
     Create,
@@ -106,7 +106,10 @@ def start_is_durable_first(story: Story) -> None:
 
 
 def cut_off_is_lost(story: Story) -> None:
-    """C3: an attempt that had no committed outcome when the daemon ended is lost, and the last."""
+    """C3: an attempt that had no committed outcome when the daemon ended is lost, and the last.
+
+    Unless it was cancelled before, or by the next daemon, which calls the run so (M6).
+    """
     for opened in story.openings:
         open_now = {
             key
@@ -120,7 +123,7 @@ def cut_off_is_lost(story: Story) -> None:
             assert opened is not story.closed, "the last life sees the end of every attempt"
             results = [attempt.result for _, attempt in story.ends[run_id, number]]
             assert results == [Lost()], (run_id, results)
-            assert story.runs[run_id].outcome is Outcome.LOST
+            assert story.runs[run_id].outcome in (Outcome.LOST, Outcome.CANCELLED)
             assert (run_id, number + 1) not in story.starts, f"{run_id} was retried"
 
 
@@ -129,11 +132,16 @@ def _kept_before(commit: Commit, opened: Opened) -> bool:
 
 
 def runs_do_not_overlap(story: Story) -> None:
-    """C3: no two processes of a job are alive at once, those of dead daemons included."""
+    """C3: no two processes of a job are alive at once, those of dead daemons included.
+
+    But for those of a job that may have several runs at once (L10).
+    """
     processes = defaultdict(list)
     for process in story.ledger.processes:
         processes[process.run_id.rpartition(".")[0]].append(process)
-    for of_job in processes.values():
+    for job_id, of_job in processes.items():
+        if story.definitions[job_id].policy.overlap is Overlap.ALLOW:
+            continue
         for earlier, later in pairwise(sorted(of_job, key=lambda each: each.started_at)):
             assert earlier.ended_at <= later.started_at, (earlier, later)
 
@@ -232,8 +240,11 @@ def occurrences_end_as_one_thing(story: Story) -> None:
         end = progress.next.number if progress.next else instants.end
         assert end is not None
         assert sorted(fates, key=lambda k: k or 0) == [*range(instants.first, end)], job.id
-        if progress.next and not progress.disabled:
+        if progress.next:
             assert progress.next.at == instants.at(end)
+        # Of a backlog each waits for the one before (L11).
+        runs_all = story.definitions[job.id].policy.catch_up is CatchUp.ALL
+        if progress.next and not progress.disabled and not runs_all:
             # One that falls due while the last commit before the stop goes on waits for a new life.
             seen = story.ledger.stops[-1].shown_at - timedelta(seconds=1)
             assert progress.next.at > seen, f"{job.id} was overlooked"
@@ -311,7 +322,8 @@ def followers_follow(story: Story) -> None:
                 run.trigger.scheduled_at,
             )
         else:
-            assert origin.outcome not in (Outcome.SUCCEEDED, None), (source, run.id)
+            ends = (Outcome.SUCCEEDED, Outcome.CANCELLED, None)
+            assert origin.outcome not in ends, (source, run.id)
             assert story.definitions[origin.job_id].on_failure_job == run.job_id
 
 

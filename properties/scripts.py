@@ -9,8 +9,17 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kala_trio.core.definition import Definition
-from kala_trio.core.messages import Create, Delete, DeleteAll, Disable, Enable, Request, Start
+from kala_trio.core.definition import CatchUp, Definition, Overlap, Policy, Retrying
+from kala_trio.core.messages import (
+    Cancel,
+    Create,
+    Delete,
+    DeleteAll,
+    Disable,
+    Enable,
+    Request,
+    Start,
+)
 
 EPOCH = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -132,6 +141,13 @@ def script_of(seed: int) -> Script:
     return _Author(seed).write()
 
 
+_POLICIES = (
+    *(Policy(), Policy(), Policy(), Policy(catch_up=CatchUp.ALL, catch_up_limit=3), Policy()),
+    *(Policy(overlap=Overlap.SKIP), Policy(), Policy(overlap=Overlap.REPLACE), Policy()),
+    *(Policy(overlap=Overlap.ALLOW, max_running=2), Policy(catch_up=CatchUp.NONE)),
+)
+
+
 class _Author:
     """Draws the parts of a script, and remembers which jobs it made up so far."""
 
@@ -140,6 +156,7 @@ class _Author:
         self._random = Random(seed)
         self._job_ids: list[str] = []
         self._elapsed = 0
+        self._others = 0
 
     def write(self) -> Script:
         random = self._random
@@ -199,6 +216,9 @@ class _Author:
         kind = random.choice((Start, Start, Start, Start, Enable, Disable, Delete, DeleteAll))
         if kind is DeleteAll:
             return [DeleteAll() if random.random() < 0.3 else Start(job_id)]
+        self._others += 1
+        if kind is Start and self._others % 5 == 0:
+            return [Cancel(f"{job_id}.{1 + self._others % 3}")]
         return [kind(job_id)]
 
     def _single(self) -> list[Create]:
@@ -237,6 +257,8 @@ class _Author:
             resume_at_next_scheduled_time=random.random() < 0.15,
             # Not drawn, so that the seeds which found something before mean the same as then.
             rerun_lost=len(self._job_ids) % 3 == 0,
+            policy=_POLICIES[len(self._job_ids) % len(_POLICIES)],
+            retrying=Retrying(retry_delay="PT3S" if len(self._job_ids) % 7 == 0 else ""),
         )
         return Create(job_id, definition)
 

@@ -20,7 +20,7 @@ import trio
 from trio.testing import MockClock
 
 from kala_trio.core.errors import KalaTrioError, Unavailable
-from kala_trio.core.job import Attempt, Cause, Exited, Lost, Stopped
+from kala_trio.core.job import Attempt, Cancelled, Cause, Exited, Lost, Stopped
 from kala_trio.core.messages import (
     Act,
     AttemptEnded,
@@ -225,25 +225,39 @@ class Daemon:
         process = self._plan(act.run.id, act.number)
         await sleep_until(process.started_at)
         started_at = self._world.clock.now()
-        if self._is_over:
+        if self._is_over or ending.cancel_called:
             self._world.mark("an attempt came too late to start")
-            return AttemptEnded(act.run.id, act.number, started_at, started_at, Stopped())
+            result = Stopped() if self._is_over else Cancelled()
+            return AttemptEnded(act.run.id, act.number, started_at, started_at, result)
         if act.run.trigger.cause is Cause.RERUN:
             self._world.mark("a lost run is run once more")
         self._world.ledger.processes.append(process)
         await self._reach(Point.AFTER_SPAWN)
         deadline = process.ended_at / _SECOND
-        with trio.CancelScope(deadline=deadline) as self._ends[act.run.id, act.number]:
+        with ending, trio.CancelScope(deadline=deadline) as self._ends[act.run.id, act.number]:
             await trio.sleep_forever()
+        if ending.cancelled_caught:
+            self._world.mark("an attempt was cancelled")
+            process.result = Cancelled()
+            await self._kill(process)
         await self._reach(Point.BEFORE_OUTCOME)
         ended_at = self._world.clock.now()
         return AttemptEnded(act.run.id, act.number, started_at, ended_at, process.result)
 
     async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
         """Wait for the end of a process of a daemon that died."""
-        await sleep_until(self._gone[act.run.id])
+        with ending:
+            await sleep_until(self._gone[act.run.id])
+        process = self._world.process_of(act.attempt)
+        if ending.cancelled_caught and process and process.ended_at > self._world.now():
+            self._world.mark("an orphan was cancelled")
+            await self._kill(process)
         attempt, now = act.attempt, self._world.clock.now()
         return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
+
+    async def _kill(self, process: Process) -> None:
+        process.ended_at = self._world.own_instant(self._world.now() + 1)
+        await sleep_until(process.ended_at)
 
     def _meet(self, snapshot: Snapshot) -> None:
         """Look at what an earlier life left behind."""

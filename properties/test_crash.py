@@ -45,6 +45,8 @@ CORNERS = {
     "an attempt was cut off, its process is gone",
     "a lost run is run once more",
     "an attempt was stopped",
+    "an attempt was cancelled",
+    "an orphan was cancelled",
     "an attempt came too late to start",
     "a trigger is pending across a restart",
     "a queue across a restart",
