@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, assert_never
 
 import msgspec
@@ -190,7 +191,7 @@ def to_progress(row: Row, job_id: str) -> Progress:
     return Progress(
         job_id,
         bool(disabled),
-        None if next_at is None else Occurrence(next_number, _instant(next_at)),
+        None if next_at is None else _occurrence(next_number, next_at),
         _TRIGGER.decode(pending) if pending else None,
         () if running == "[]" else _NAMES.decode(running),
         runs,
@@ -265,6 +266,12 @@ def optional_instant(microseconds: int | None) -> datetime | None:
     return None if microseconds is None else _instant(microseconds)
 
 
+@lru_cache(4096)
+def _occurrence(number: int, microseconds: int) -> Occurrence:
+    return Occurrence(number, _instant(microseconds))
+
+
+@lru_cache(4096)  # many jobs are due at one instant, or were created at one
 def _instant(microseconds: int) -> datetime:
     return _EPOCH + _MICROSECOND * microseconds
 
