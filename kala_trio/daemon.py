@@ -20,8 +20,9 @@ from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailab
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.pruning import Bounds, Pruning
+from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.output import output_root
-from kala_trio.runner.process import VARIABLES, LocalRunner
+from kala_trio.runner.process import VARIABLES
 from kala_trio.settings import Settings
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
@@ -128,7 +129,7 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
     async with trio.open_nursery() as nursery:
         clock = WallClock()
         output = output_root(settings.db)
-        runner = LocalRunner(output, clock, nursery)
+        runner = Dispatch(output, clock, nursery)
         supervisor = Supervisor(clock=clock, commit=journal.commit, runner=runner)
         await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
         async with trio.open_nursery() as faces:
@@ -154,7 +155,7 @@ def _say_where(settings: Settings, listener: socket.socket) -> None:
 
 async def _stop_on_signal(
     supervisor: Supervisor,
-    runner: LocalRunner,
+    runner: Dispatch,
     grace: float,
     *,
     task_status: trio.TaskStatus[None],

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
-from kala_trio.core.definition import CatchUp, Overlap, ParentRule
+from kala_trio.core.definition import CatchUp, Overlap, ParentRule, Remote
 from kala_trio.core.errors import Refused
 from kala_trio.core.examples import refused
 
@@ -45,15 +46,8 @@ def _ids(name: str, value: object) -> tuple[str, ...]:
 
 
 def check_unused(name: str, value: object) -> None:
-    """Refuse what asks for a remote job or a template."""
-    match name:
-        case "type":
-            unused = value == 0 and isinstance(value, int) and not isinstance(value, bool)
-        case "remote_properties":
-            unused = value is None or (isinstance(value, dict) and not any(value.values()))
-        case _:
-            unused = value is None or value == ""
-    if not unused:
+    """Refuse what asks for a template."""
+    if not (value is None or value == ""):
         example = UNSUPPORTED[name]
         problem = f"anything but {example} is not supported by this version"
         raise Refused(name, problem, found=value, example=example)
@@ -94,6 +88,55 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     return tuple(read_text(name, each) for each in value)
 
 
+def read_type(name: str, value: object) -> bool:
+    """Read what kind a job is of: whether it is remote."""
+    if value not in (0, 1) or not isinstance(value, int) or isinstance(value, bool):
+        raise refused(name, "must be 0 or 1", value)
+    return value == 1
+
+
+def _headers(name: str, value: object) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        raise refused(name, "must be an object of names and lists of values", value)
+    headers = []
+    for header, values in value.items():
+        if values is not None and not isinstance(values, list):
+            raise refused(name, "must have a list of values for each name", header)
+        # Null is no text here, and what a value is may be a secret.
+        if not all(isinstance(each, str) for each in values or ()):
+            raise refused(name, "must have strings as values", header)
+        headers.append(
+            (read_text(name, header), tuple(read_text(name, each) for each in values or ()))
+        )
+    return tuple(headers)
+
+
+def _remote(name: str, value: object) -> Remote | None:
+    """Read the properties of a remote job; where all of them are empty there are none."""
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise refused(name, "must be an object", value)
+    given: dict[str, Any] = {}
+    for key, each in value.items():
+        if key not in _REMOTE_READERS:
+            known = ", ".join(_REMOTE_READERS)
+            raise refused(name, f"may have {known}, and no other key", key)
+        given[key] = _REMOTE_READERS[key](f"{name}.{key}", each)
+    return Remote(**{"url": "", **given}) if any(given.values()) else None
+
+
+_REMOTE_READERS: dict[str, Reader] = {
+    "url": read_text,
+    "method": read_text,
+    "headers": _headers,
+    "body": read_text,
+    "timeout": _decimal,
+    "expected_response_codes": _numbers,
+    "follow_redirects": _flag,
+}
 READERS: dict[str, Reader] = {
     "name": read_text,
     "command": read_text,
@@ -108,6 +151,7 @@ READERS: dict[str, Reader] = {
     "resume_at_next_scheduled_time": _flag,
     "rerun_lost": _flag,
     "tags": _texts,
+    "remote_properties": _remote,
     "timeout": read_text,
     "overlap": _one_of(Overlap),
     "max_running": _number,
@@ -121,8 +165,6 @@ READERS: dict[str, Reader] = {
     "retry_exit_codes": _numbers,
 }
 UNSUPPORTED = {
-    "type": "0",
-    "remote_properties": "null",
     "template_delimiters": '""',
     "TemplateDelimiters": '""',
 }

@@ -28,6 +28,7 @@ from kala_trio.core.messages import (
     Stop,
     Tick,
 )
+from kala_trio.core.remote import work_of
 from kala_trio.core.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -240,7 +241,8 @@ class Supervisor:
                     pass
 
     async def _run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> None:
-        log.info("run %s attempt %d: starts %.200r", act.run.id, act.number, act.definition.command)
+        work = work_of(act.definition)
+        log.info("run %s attempt %d: starts %.200r", act.run.id, act.number, work)
         ended = await self._runner.run_attempt(act, ending)
         reason = reason_of(ended.result) or "succeeded"
         log.info("run %s attempt %d: %s", act.run.id, act.number, reason)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from kala_trio.core.definition import KEYS, Definition, unusual
+from kala_trio.core.definition import KEYS, Definition, Remote, unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, reason_of
 from kala_trio.store.reader import JobView, Totals
 
@@ -51,8 +51,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},
-        "type": 0,
-        "remote_properties": _NO_REMOTE,
+        **_encode_kind(definition),
         "template_delimiters": "",
         "stats": [encode_stat(run) for run in view.stats],
         "is_done": not waits,
@@ -62,7 +61,8 @@ def encode_job(view: JobView) -> dict[str, object]:
 def encode_definition(definition: Definition, disabled: bool) -> dict[str, object]:
     """Return the keys that a client may write, but for those that are left out as usual."""
     own = {key: getattr(definition, key) for key in KEYS if hasattr(definition, key)}
-    return _plain(own | unusual(definition) | {"disabled": disabled})
+    own |= _encode_kind(definition) | {"disabled": disabled}
+    return _plain(own | unusual(definition))
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:
@@ -70,14 +70,25 @@ def _plain(values: dict[str, object]) -> dict[str, object]:
     return plain
 
 
-_NO_REMOTE = {
-    "url": "",
-    "method": "",
-    "body": "",
-    "headers": None,
-    "timeout": 0,
-    "expected_response_codes": None,
-}
+def _encode_kind(definition: Definition) -> dict[str, object]:
+    """Return what tells a remote job from a local one."""
+    remote = definition.remote_properties
+    return {"type": 0 if remote is None else 1, "remote_properties": _encode_remote(remote)}
+
+
+def _encode_remote(remote: Remote | None) -> dict[str, object]:
+    """Return the keys that Kala has, and of kala-trio's own the one that is not as usual."""
+    told = remote or Remote(url="")
+    encoded: dict[str, object] = {
+        "url": told.url,
+        "method": told.method,
+        "body": told.body,
+        "headers": dict(told.headers) or None,
+        # A whole number where it is one: Kala's clients in Go read no other.
+        "timeout": int(told.timeout) if told.timeout.is_integer() else told.timeout,
+        "expected_response_codes": told.expected_response_codes or None,
+    }
+    return encoded | ({"follow_redirects": True} if told.follow_redirects else {})
 
 
 def encode_stat(run: Run) -> dict[str, object]:

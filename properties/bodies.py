@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from kala_trio.core.definition import GROUPS, KEYS
+from properties.remotes import NEARLY_PROPERTIES, NOT_REMOTE, remote_properties
 
 Fields = dict[str, Any]
 
@@ -112,11 +113,12 @@ NEARLY: dict[str, list[Any]] = {
     "retry_max_delay": ["P1M", "10s", "PT0S", "PT90000H", "\0"],
     "retry_jitter": [-0.1, 1.1, 10**400, "1", False, None],
     "retry_exit_codes": [[0], [256], [-1], [1, 1], [True], [1.5], ["1"], [None], 1, "1", {}],
+    "remote_properties": [{"a": 0}, {"URL": "http://a"}, [], "", 0, False],
 }
 """For each key, values that are refused, and with that key named."""
 
 assert set(NEARLY) == set(TYPES)
-assert set(GOOD) == set(TYPES) - {"parent_jobs", "on_failure_job"}
+assert set(GOOD) == set(TYPES) - {"parent_jobs", "on_failure_job", "remote_properties"}
 
 READ_ONLY = [
     *("id", "dependent_jobs", "next_run_at", "success_count", "error_count", "last_success"),
@@ -130,8 +132,7 @@ READ_ONLY = [
     ),
 ]
 UNSUPPORTED: dict[str, list[Any]] = {
-    "type": [1, -1, 0.0, False, "0", None, []],
-    "remote_properties": [{"url": "http://a"}, {"a": [0]}, 0, "", []],
+    "type": [2, -1, 0.0, 1.0, False, True, "0", None, []],
     "template_delimiters": ["{{ }}", 0, False],
     "TemplateDelimiters": ["{{ }}", {}, []],
 }
@@ -150,10 +151,20 @@ values = st.recursive(
 
 
 @st.composite
-def good_fields(draw: st.DrawFn, ids: list[str]) -> Fields:
-    """Draw a body that is accepted, where ``ids`` are those of jobs that exist."""
+def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) -> Fields:
+    """Draw a body that is accepted, where ``ids`` are those of jobs that exist.
+
+    ``remote`` says of which kind the job is to be, and None of any.
+    """
     given = draw(st.fixed_dictionaries({}, optional=GOOD))
     fields = {"name": draw(GOOD["name"]), "command": draw(GOOD["command"])} | given
+    if draw(st.sampled_from([False, False, True])) if remote is None else remote:
+        for key in ("command", "retry_exit_codes"):
+            fields.pop(key, None)
+        fields |= {"type": 1, "remote_properties": draw(remote_properties)}
+        fields |= draw(st.sampled_from([{}, {"command": ""}, {"command": None}]))
+    else:
+        fields |= draw(st.sampled_from([{}, {"type": 0}, {"remote_properties": NOT_REMOTE}]))
     if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):
         fields["time_zone"] = ""  # another one would contradict it
     followed = draw(st.sampled_from(["nobody", "nobody", "parents", "failure"])) if ids else ""
@@ -170,8 +181,13 @@ def good_fields(draw: st.DrawFn, ids: list[str]) -> Fields:
 @st.composite
 def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
     """Draw a body that is refused because of one key, and that key."""
-    fields = draw(good_fields([]))
-    key = draw(st.sampled_from([*NEARLY, *UNSUPPORTED, "shedule", "parent_job", "Name"]))
+    nested = [f"remote_properties.{key}" for key in NEARLY_PROPERTIES]
+    key = draw(st.sampled_from([*NEARLY, *UNSUPPORTED, *nested, "shedule", "parent_job", "Name"]))
+    if key in nested:
+        return key, draw(_remote_with(key.partition(".")[2]))
+    fields = draw(good_fields([], remote=False if key == "command" else None))
+    if key == "type" and draw(st.booleans()):
+        return key, {**fields, "remote_properties": draw(remote_properties), "type": 0}
     if key in TYPES:
         wrong = st.sampled_from(NEARLY[key]) | st.sampled_from(_of_another_type(key))
     elif key in UNSUPPORTED:
@@ -184,6 +200,20 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
     if key in ("name", "command") and draw(st.booleans()):
         return key, {name: fields[name] for name in fields if name != key}
     return key, fields | {key: value}
+
+
+@st.composite
+def _remote_with(draw: st.DrawFn, key: str) -> Fields:
+    """Draw a remote job of which one property is wrong."""
+    fields = draw(good_fields([], remote=True))
+    properties = fields["remote_properties"]
+    if key == "url" and draw(st.booleans()):
+        gone = draw(st.sampled_from([None, {}, {"url": "", "headers": None, "timeout": 0}]))
+        return fields | {"remote_properties": gone}
+    wrong = st.sampled_from(NEARLY_PROPERTIES[key])
+    if key not in ("timeout", "follow_redirects"):
+        wrong |= st.sampled_from([True, 7, 1.5, {"a": 1}, [[7]]])
+    return fields | {"remote_properties": properties | {key: draw(wrong)}}
 
 
 def _of_another_type(key: str) -> list[Any]:

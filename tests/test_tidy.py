@@ -29,12 +29,13 @@ PYTHON = {
 # the order here. A package stands for the modules in it.
 FLOORS = [
     "core.errors core.duration core.definition core.job core.schedule",
-    "core.messages core.examples core.policy core.validation core.wakes core.state core.graph "
-    "core.occurrences core.slots core.retries core.triggers core.runs core.requests "
+    "core.messages core.examples core.policy core.remote core.validation core.wakes core.state "
+    "core.graph core.occurrences core.slots core.retries core.triggers core.runs core.requests "
     "core.scheduler",
     "clock complaint threads store.schema store.connection store.rows store.trouble "
     "store.journal store.reader store.expired store.backup "
-    "runner.orphans runner.output runner.stream runner.process keys bodies wire",
+    "runner.orphans runner.output runner.stream runner.process "
+    "runner.connection runner.exchange runner.remote runner.dispatch keys bodies wire",
     "supervisor door pruning",
     "settings web.application web.answers web.edits web.api web.guard web.worker web_process "
     "daemon",

@@ -314,8 +314,8 @@ WRONG_TYPES: dict[str, list[object]] = {
     "disabled": [0, "false", None],
     "resume_at_next_scheduled_time": [1, "true", None],
     "rerun_lost": [0, "false", None],
-    "type": [1, "0", 0.0, False, None],
-    "remote_properties": [{"url": "http://a"}, [], "", 0],
+    "type": [2, "0", 0.0, False, None],
+    "remote_properties": [{"a": 0}, [], "", 0],
     "template_delimiters": ["{{ }}", {}, 0],
     "TemplateDelimiters": ["{{ }}"],
 }

@@ -69,11 +69,28 @@ class Retrying(Struct, frozen=True, gc=False, omit_defaults=True):
     retry_exit_codes: tuple[int, ...] = ()
 
 
+class Remote(Struct, frozen=True, gc=False, omit_defaults=True):
+    """The request that an attempt of a remote job is (rule Q1).
+
+    ``headers`` are pairs of a name and its values. ``timeout`` is in seconds, 0 for the usual one
+    (rule Q3). No ``method`` is GET, no ``expected_response_codes`` are 200 alone.
+    """
+
+    url: str
+    method: str = ""
+    headers: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    body: str = ""
+    timeout: float = 0.0
+    expected_response_codes: tuple[int, ...] = ()
+    follow_redirects: bool = False
+
+
 class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
     kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).
+    A job has either a command or, if it is remote, ``remote_properties`` (Q1).
     """
 
     name: str
@@ -89,6 +106,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     resume_at_next_scheduled_time: bool = False
     rerun_lost: bool = False
     tags: tuple[str, ...] = ()
+    remote_properties: Remote | None = None
     policy: Policy = Policy()
     retrying: Retrying = Retrying()
 

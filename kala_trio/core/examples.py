@@ -27,6 +27,15 @@ EXAMPLES = {
     "retry_max_delay": '"PT10M"',
     "retry_jitter": "0.5",
     "retry_exit_codes": "[75, 111] or []",
+    "type": "0 for a command, 1 for a request to remote_properties.url",
+    "remote_properties": 'null or {"url": "https://example.com/hook"}, for a job of type 1',
+    "remote_properties.url": '"https://example.com/hook?source=kala"',
+    "remote_properties.method": '"POST"',
+    "remote_properties.headers": '{"Content-Type": ["application/json"]}',
+    "remote_properties.body": '"{\\"text\\": \\"hello\\"}"',
+    "remote_properties.timeout": "30, in seconds",
+    "remote_properties.expected_response_codes": "[200, 201]",
+    "remote_properties.follow_redirects": "true",
 }
 
 

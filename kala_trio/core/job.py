@@ -90,6 +90,19 @@ class TimedOut(Struct, frozen=True, tag=True, gc=False):
     """It took longer than its job's timeout, and kala-trio ended it (rule A5)."""
 
 
+class Answered(Struct, frozen=True, tag=True, gc=False):
+    """The request was answered with ``status``, which the job expected or did not (rule Q2)."""
+
+    status: int
+    is_expected: bool
+
+
+class NoAnswer(Struct, frozen=True, tag=True, gc=False):
+    """No whole answer came to the request; ``reason`` says why, and what to do about it."""
+
+    reason: str
+
+
 class Lost(Struct, frozen=True, tag=True, gc=False):
     """The daemon died while the attempt was in progress, so its result is unknown (rule C3)."""
 
@@ -102,15 +115,17 @@ class Cancelled(Struct, frozen=True, tag=True, gc=False):
     """Its run was cancelled, by hand or for another one, and kala-trio ended it (rule M6)."""
 
 
-Result = Exited | Signalled | NotStarted | TimedOut | Lost | Stopped | Cancelled
+Result = (
+    Exited | Signalled | NotStarted | Answered | NoAnswer | TimedOut | Lost | Stopped | Cancelled
+)
 
 
 def outcome_of(result: Result) -> Outcome:
-    """Judge a result (rule A1): only exit code 0 is success."""
+    """Judge a result (rule A1): only exit code 0 and an expected status are success."""
     match result:
-        case Exited(0):
+        case Exited(0) | Answered(is_expected=True):
             return Outcome.SUCCEEDED
-        case Exited() | Signalled() | NotStarted():
+        case Exited() | Signalled() | NotStarted() | Answered() | NoAnswer():
             return Outcome.FAILED
         case TimedOut():
             return Outcome.TIMED_OUT
@@ -127,13 +142,15 @@ def outcome_of(result: Result) -> Outcome:
 def reason_of(result: Result) -> str:
     """Say in words why an attempt did not succeed; empty where it did."""
     match result:
-        case Exited(0):
+        case Exited(0) | Answered(is_expected=True):
             reason = ""
         case Exited(code):
             reason = f"exit code {code}"
         case Signalled(signal):
             reason = f"killed by {signal}"
-        case NotStarted(reason):
+        case Answered(status):
+            reason = f"status {status}, which is not among expected_response_codes"
+        case NotStarted(reason) | NoAnswer(reason):
             pass
         case TimedOut():
             reason = "took longer than its timeout"
@@ -149,7 +166,10 @@ def reason_of(result: Result) -> str:
 
 
 class Attempt(Struct, frozen=True, gc=False):
-    """One start of a run's process, ``number`` 1, 2, …; ``result`` is None while it goes on."""
+    """One start of a run's process, or one request of it.
+
+    ``number`` is 1, 2, …; ``result`` is None while it goes on.
+    """
 
     run_id: str
     number: int

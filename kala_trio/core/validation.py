@@ -10,6 +10,7 @@ from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
 from kala_trio.core.examples import refused
 from kala_trio.core.policy import check_policy, check_retrying
+from kala_trio.core.remote import check_remote
 from kala_trio.core.schedule import find_zone, parse_schedule
 
 MOST_RETRIES = 1_000_000
@@ -44,7 +45,10 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
         _check_text(field, getattr(definition, field), longest)
     if not definition.name.strip():
         raise refused("name", "a job needs a name", definition.name)
-    _check_command(definition.command)
+    if remote := definition.remote_properties:
+        check_remote(definition, remote)
+    else:
+        _check_command(definition.command)
     if not 0 <= definition.retries <= MOST_RETRIES:
         raise refused("retries", f"must be 0 to {MOST_RETRIES}", definition.retries)
     if definition.epsilon:

@@ -122,6 +122,15 @@ def _counters(fd: int) -> tuple[int | None, int | None]:
     return begun, done
 
 
+def remove_stale(path: Path) -> None:
+    """Remove what lies where a run that starts is going to write.
+
+    A run of its id may have been before, if a backup was restored since.
+    """
+    with suppress(OSError):
+        os.unlink(path)
+
+
 def remove_outputs(root: Path, run_ids: Iterable[str]) -> None:
     """Remove the outputs of runs that have ended; one that isn't there is nothing to do.
 

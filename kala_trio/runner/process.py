@@ -37,7 +37,7 @@ from kala_trio.core.job import (
 )
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import note_of, output_path
+from kala_trio.runner.output import note_of, output_path, remove_stale
 from kala_trio.runner.stream import Spares, Stream, remove
 
 log = logging.getLogger(__name__)
@@ -145,9 +145,7 @@ class LocalRunner:
     async def _run(self, act: StartAttempt, ending: trio.CancelScope) -> Result:
         path = output_path(self._output, act.run.id)
         if act.number == 1:
-            # A run of this id may have been before, if a backup was restored since.
-            with suppress(OSError):
-                os.unlink(path)
+            remove_stale(path)
         with ExitStack() as cleanup:
             try:
                 words = _words(act.definition.command)

@@ -1,0 +1,35 @@
+"""Which runner takes an attempt: a command is run on this machine, a request is made from it."""
+
+from pathlib import Path
+
+import trio
+
+from kala_trio.clock import Clock
+from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
+from kala_trio.runner.process import LocalRunner
+from kala_trio.runner.remote import RemoteRunner
+
+
+class Dispatch:
+    """Runs every attempt, of whatever kind its job is."""
+
+    def __init__(self, output: Path, clock: Clock, leftovers: trio.Nursery) -> None:
+        """Let each runner keep outputs under ``output``; ``leftovers`` is the local one's."""
+        self._local = LocalRunner(output, clock, leftovers)
+        self._remote = RemoteRunner(output, clock)
+
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
+        """Run an attempt to its end, or until ``ending`` is cancelled."""
+        runner = self._remote if act.definition.remote_properties else self._local
+        return await runner.run_attempt(act, ending)
+
+    async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
+        """Wait for the end of an attempt that another daemon started (rule C3)."""
+        if act.definition and act.definition.remote_properties:
+            return self._remote.lost(act.attempt)
+        return await self._local.await_orphan(act, ending)
+
+    def end_attempts(self) -> None:
+        """From now on stop every attempt (rule C4)."""
+        self._local.end_attempts()
+        self._remote.end_attempts()

@@ -1,0 +1,212 @@
+"""One HTTP exchange over a connection, with bounds on all that a server may send.
+
+A server may be hostile, and this runs beside the scheduler: it is read from in small pieces, each
+of which lets everybody else go first, and no longer than is of use.
+"""
+
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from urllib.parse import quote, urljoin
+
+import h11
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kala_trio.core.definition import Remote
+from kala_trio.core.errors import Refused
+from kala_trio.core.remote import Target, method_of, parse_url
+from kala_trio.runner.connection import NotAnswered
+
+MOST_OF_A_BODY = 128 * 1024
+"""How many bytes of an answer's body are kept; the rest is not read."""
+
+LONGEST_HEAD = 16 * 1024
+"""How many bytes status line and headers of an answer may have, about."""
+
+MOST_REDIRECTS = 10
+"""How many redirects are followed."""
+
+# All that is read of one answer, whatever it is: interim answers, framing, compression.
+_MOST = 512 * 1024
+_PIECE = 4 * 1024
+_BRIEF = 200
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_GZIP = frozenset({b"gzip", b"x-gzip"})
+_ONLY_GZIP = 31  # what zlib is told, to read nothing else
+# Not for another server than the one that they were meant for.
+_CONFIDENTIAL = frozenset({"authorization", "cookie", "host", "proxy-authorization"})
+_ALL_BUT_UNSAFE = "!#$%&'()*+,/:;=?@[]~"
+
+Headers = Sequence[tuple[str, str]]
+
+
+class Request(Struct, frozen=True):
+    """What is asked of ``target``; ``headers`` are those beside what every request has."""
+
+    method: str
+    target: Target
+    headers: Headers
+    body: bytes
+
+
+class Client:
+    """Makes requests, each over a connection of its own."""
+
+    def __init__(self, connect: Callable[[Target], Awaitable[trio.abc.Stream]]) -> None:
+        """Open connections by ``connect``, which raises NotAnswered if there is none."""
+        self._connect = connect
+        # One exchange at a time looks at what it has received.
+        self._turns = trio.Lock()
+
+    async def ask(self, remote: Remote, headers: Headers, keep: Callable[[bytes], None]) -> int:
+        """Send a request and return the status of its answer, whose body goes to ``keep``.
+
+        That has arrived by then, but for what exceeds ``MOST_OF_A_BODY``. ``headers`` are all but
+        those that tell how the request is sent.
+
+        Raises:
+            NotAnswered: no answer came, or half of one.
+        """
+        request = Request(method_of(remote), parse_url(remote.url), headers, remote.body.encode())
+        for _ in range(MOST_REDIRECTS + 1):
+            stream = await self._connect(request.target)
+            try:
+                conversation = _Conversation(request, stream, self._turns)
+                await conversation.send()
+                answer = await conversation.head()
+                location = _location(answer) if remote.follow_redirects else None
+                if location is None:
+                    await conversation.body(answer, keep)
+                    return answer.status_code
+            except h11.ProtocolError as error:
+                problem = f"{request.target.place} did not answer as HTTP asks: {_brief(error)}"
+                raise NotAnswered(problem) from error
+            except (trio.BrokenResourceError, OSError) as error:
+                why = _brief(error.__cause__ or error)
+                problem = f"the connection to {request.target.place} broke: {why}"
+                raise NotAnswered(problem) from error
+            finally:
+                await trio.aclose_forcefully(stream)
+            request = _redirected(request, answer.status_code, location)
+        raise NotAnswered(f"was redirected more than {MOST_REDIRECTS} times; is it in a circle?")
+
+
+def _brief(error: BaseException) -> str:
+    text = str(error)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…"
+
+
+class _TooMuch(Exception):
+    """More was sent than is read of any answer."""
+
+
+class _Conversation:
+    """A request and its answer on a connection of their own."""
+
+    def __init__(self, request: Request, stream: trio.abc.Stream, turns: trio.Lock) -> None:
+        self._request = request
+        self._stream = stream
+        self._turns = turns
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+        self._received = 0
+
+    async def send(self) -> None:
+        """Send the request; a server that has had enough of it may have answered all the same."""
+        request = self._request
+        own = {name.lower() for name, _ in request.headers}
+        usual = [
+            ("Host", request.target.place),
+            ("Accept", "*/*"),
+            ("Accept-Encoding", "identity"),
+            ("Connection", "close"),
+        ]
+        if request.body or request.method in ("POST", "PUT", "PATCH"):
+            usual.append(("Content-Length", str(len(request.body))))
+        headers = [each for each in usual if each[0].lower() not in own]
+        events: list[h11.Event] = [
+            h11.Request(
+                method=request.method,
+                target=request.target.path,
+                headers=[*headers, *request.headers],
+            )
+        ]
+        if request.body:
+            events.append(h11.Data(data=request.body))
+        data = b"".join(self._http.send(event) or b"" for event in [*events, h11.EndOfMessage()])
+        with suppress(trio.BrokenResourceError):
+            await self._stream.send_all(data)
+
+    async def head(self) -> h11.Response:
+        """Return the head of the answer, once all of it has arrived."""
+        try:
+            while not isinstance(event := await self._next(), h11.Response):
+                if isinstance(event, h11.ConnectionClosed):
+                    raise NotAnswered(
+                        f"{self._request.target.place} closed the connection without an answer"
+                    )
+        except _TooMuch:
+            place = self._request.target.place
+            raise NotAnswered(f"{place} sent {_MOST} bytes, and no answer among them") from None
+        return event
+
+    async def body(self, answer: h11.Response, keep: Callable[[bytes], None]) -> None:
+        """Pass on the body, decompressed, until it ends or enough of it is there."""
+        room = MOST_OF_A_BODY
+        coding = dict(answer.headers).get(b"content-encoding", b"").lower()
+        inflate = zlib.decompressobj(_ONLY_GZIP).decompress if coding in _GZIP else None
+        try:
+            while room and not isinstance(event := await self._next(), h11.EndOfMessage):
+                if isinstance(event, h11.Data):
+                    data = bytes(event.data)
+                    piece = inflate(data, room) if inflate else data[:room]
+                    keep(piece)
+                    room -= len(piece)
+        except _TooMuch:
+            pass
+        except zlib.error as error:
+            place = self._request.target.place
+            raise NotAnswered(f"the body from {place} says that it is gzip: {error}") from error
+
+    async def _next(self) -> h11.Event:
+        while True:
+            async with self._turns:
+                await trio.lowlevel.checkpoint()
+            event = self._http.next_event()
+            if isinstance(event, h11.Event):
+                return event
+            data = await self._stream.receive_some(_PIECE)
+            self._received += len(data)
+            if self._received > _MOST:
+                raise _TooMuch
+            self._http.receive_data(bytes(data))
+
+
+def _location(answer: h11.Response) -> bytes | None:
+    """Return where an answer leads, if it is a redirect."""
+    if answer.status_code not in _REDIRECTS:
+        return None
+    return dict(answer.headers).get(b"location")
+
+
+def _redirected(request: Request, status: int, location: bytes) -> Request:
+    """Return the request that a redirect asks for."""
+    old = request.target
+    # Servers write more into it than a URL may hold.
+    reference = quote(location, safe=_ALL_BUT_UNSAFE)
+    try:
+        target = parse_url(urljoin(f"{old.origin}{old.path}", reference))
+    except (Refused, ValueError) as error:
+        problem = f"{old.place} redirects to what is no URL of http or https"
+        raise NotAnswered(problem) from error
+    if (old.scheme, target.scheme) == ("https", "http"):
+        raise NotAnswered(f"{old.place} redirects from https to {target.origin}, which is not safe")
+    dropped = set() if target.origin == old.origin else set(_CONFIDENTIAL)
+    method, body = request.method, request.body
+    if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
+        method, body = "GET", b""
+    if not body:
+        dropped |= {name.lower() for name, _ in request.headers if name[:8].lower() == "content-"}
+    headers = [each for each in request.headers if each[0].lower() not in dropped]
+    return replace(request, method=method, target=target, headers=headers, body=body)

@@ -1,0 +1,155 @@
+"""One remote attempt: an HTTP request, in bounded time and memory."""
+
+import logging
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import trio
+
+from kala_trio import __version__
+from kala_trio.clock import Clock
+from kala_trio.complaint import Complaint
+from kala_trio.core.definition import Remote
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.job import (
+    Answered,
+    Attempt,
+    Cancelled,
+    Lost,
+    NoAnswer,
+    Result,
+    Stopped,
+    TimedOut,
+)
+from kala_trio.core.messages import AttemptEnded, StartAttempt
+from kala_trio.runner.connection import Connector, NotAnswered
+from kala_trio.runner.output import Capture, output_path, remove_stale
+from kala_trio.runner.process import timeout_of
+from kala_trio.threads import in_thread
+
+if TYPE_CHECKING:
+    from kala_trio.runner.exchange import Client
+
+log = logging.getLogger(__name__)
+
+USUAL_TIMEOUT = 30.0
+"""How many seconds a request may take that says nothing of it."""
+
+_USUAL_CODES = (200,)
+# Each takes a descriptor and some 100 KB while it waits for its answer.
+_AT_ONCE = 1_000
+
+
+class RemoteRunner:
+    """Runs attempts as requests from this machine."""
+
+    def __init__(self, output: Path, clock: Clock) -> None:
+        """Keep the bodies of answers under the directory ``output``, as what a run has written."""
+        self._output = output
+        self._complaint = Complaint(log, "what servers answer is kept again")
+        self._clock = clock
+        self._stopping = False
+        self._watches: set[trio.CancelScope] = set()
+        self._places = trio.CapacityLimiter(_AT_ONCE)
+        self._turns = trio.Lock()
+        self._loading = trio.Lock()
+        self._client: Client | None = None
+
+    async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
+        """Make the request, and tell what became of it (rules Q1 to Q5); instants in UTC.
+
+        When ``ending`` is cancelled, and after the job's timeout, it is broken off (rules M6, A5).
+        """
+        started_at = self._clock.now()
+        if self._stopping or ending.cancel_called:
+            result: Result = Stopped() if self._stopping else Cancelled()
+        else:
+            result = await self._run(act, ending)
+        return AttemptEnded(act.run.id, act.number, started_at, self._clock.now(), result)
+
+    def lost(self, attempt: Attempt) -> AttemptEnded:
+        """Tell of an attempt that another daemon made: nothing of it is left (rule C3)."""
+        now = self._clock.now()
+        return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
+
+    def end_attempts(self) -> None:
+        """From now on stop every attempt (rule C4): those in progress, and later ones unstarted."""
+        self._stopping = True
+        for watch in self._watches:
+            watch.cancel()
+
+    async def _run(self, act: StartAttempt, ending: trio.CancelScope) -> Result:
+        remote = act.definition.remote_properties
+        if remote is None:
+            raise ValueError("not a remote job")
+        path = output_path(self._output, act.run.id)
+        if act.number == 1:
+            remove_stale(path)
+        in_time = trio.CancelScope(relative_deadline=timeout_of(act.definition))
+        capture = Capture(path, self._complaint)
+        with closing(capture), self._until_stop(), ending, in_time:
+            return await self._ask(act, remote, capture)
+        if ending.cancelled_caught:
+            return Cancelled()
+        return TimedOut() if in_time.cancelled_caught else Stopped()
+
+    async def _ask(self, act: StartAttempt, remote: Remote, capture: Capture) -> Result:
+        seconds = remote.timeout or USUAL_TIMEOUT
+        async with self._places:
+            try:
+                client = await self._load()
+                with trio.fail_after(seconds):
+                    status = await client.ask(remote, _headers(act, remote), capture.write)
+            except (NotAnswered, Unavailable) as error:
+                return NoAnswer(str(error))
+            except trio.TooSlowError:
+                return NoAnswer(
+                    f"no whole answer within {seconds:g} s; "
+                    "remote_properties.timeout may allow for more"
+                )
+        return Answered(status, status in (remote.expected_response_codes or _USUAL_CODES))
+
+    async def _load(self) -> "Client":
+        async with self._loading:
+            if self._client is None:
+                self._client = await in_thread(_load)
+        return self._client
+
+    @contextmanager
+    def _until_stop(self) -> Iterator[None]:
+        with trio.CancelScope() as watch:
+            self._watches.add(watch)
+            try:
+                yield
+            finally:
+                self._watches.remove(watch)
+
+
+def _load() -> "Client":
+    """Load what only requests need; in a thread, since it takes some 50 ms."""
+    from kala_trio.runner.exchange import Client  # noqa: PLC0415
+
+    # The certificates that this machine trusts, or those that SSL_CERT_FILE names.
+    return Client(Connector(ssl.create_default_context()).connect)
+
+
+def _headers(act: StartAttempt, remote: Remote) -> list[tuple[str, str]]:
+    """Return what tells the server which attempt this is, and the job's own headers, which win."""
+    scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
+    usual = [
+        ("User-Agent", f"kala-trio/{__version__}"),
+        ("Kala-Trio-Job-Id", act.run.job_id),
+        ("Kala-Trio-Run-Id", act.run.id),
+        ("Kala-Trio-Attempt", str(act.number)),
+        ("Kala-Trio-Scheduled-At", scheduled_at.isoformat().replace("+00:00", "Z")),
+        ("Idempotency-Key", act.run.id),
+    ]
+    own = {name.lower() for name, values in remote.headers if values}
+    return [
+        *(each for each in usual if each[0].lower() not in own),
+        *((name, value) for name, values in remote.headers for value in values),
+    ]
