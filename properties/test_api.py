@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from quart.testing import sentinel
 
 from kala_trio.core.errors import Unavailable
-from kala_trio.core.job import Exited, Lost, NotStarted, Signalled
+from kala_trio.core.job import Answered, Exited, Lost, NoAnswer, NotStarted, Result, Signalled
 from kala_trio.core.messages import Act, AttemptEnded, Event, Record, Request, StartAttempt, Tick
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.runner.output import output_path
@@ -388,14 +388,18 @@ class Api(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         result=st.sampled_from(
-            [Exited(0), Exited(0), Exited(3), Signalled("SIGKILL"), NotStarted("\0 ü"), Lost()]
+            [
+                *(Exited(0), Exited(0), Exited(3), Signalled("SIGKILL"), NotStarted("\0 ü")),
+                *(Answered(200, is_expected=True), Answered(599, is_expected=False)),
+                *(NoAnswer("\0 ü"), Lost()),
+            ]
         ),
         written=st.binary(max_size=20),
     )
     def end(
         self,
         data: st.DataObject,
-        result: Exited | Signalled | NotStarted | Lost,
+        result: Result,
         written: bytes,
     ) -> None:
         """Let an attempt end, after it has written something."""

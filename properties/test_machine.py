@@ -25,10 +25,12 @@ from kala_trio.core.definition import (
 )
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import (
+    Answered,
     Cause,
     Ending,
     Exited,
     Lost,
+    NoAnswer,
     NotStarted,
     Outcome,
     Queue,
@@ -78,7 +80,8 @@ schedules = st.sampled_from(
 results: st.SearchStrategy[Result] = st.sampled_from(
     [
         *(Exited(0), Exited(0), Exited(0), Exited(1), Exited(7), Signalled("SIGKILL")),
-        *(NotStarted("no such program"), Lost(), TimedOut()),
+        *(NotStarted("no such program"), Lost(), TimedOut(), Answered(200, is_expected=True)),
+        *(Answered(404, is_expected=False), NoAnswer("refused")),
     ]
 )
 # The better half is as usual, so that what is unusual meets what is not.

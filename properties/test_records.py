@@ -8,12 +8,14 @@ from msgspec.structs import replace
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
+    Answered,
     Attempt,
     Cause,
     Exited,
     Job,
     Lost,
     Missed,
+    NoAnswer,
     NotStarted,
     Occurrence,
     Progress,
@@ -132,6 +134,12 @@ def test_a_definition_asks_for_nothing_that_it_does_not_say() -> None:
         (Exited(-1), "exit code -1"),
         (Signalled("SIGKILL"), "killed by SIGKILL"),
         (NotStarted("no such file: 'x'"), "no such file: 'x'"),
+        (Answered(200, is_expected=True), ""),
+        (
+            Answered(503, is_expected=False),
+            "status 503, which is not among expected_response_codes",
+        ),
+        (NoAnswer("nobody answers"), "nobody answers"),
         (Lost(), "the daemon died while it was in progress"),
         (Stopped(), "stopped with the daemon"),
     ],

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from kala_trio.core.definition import Definition
 from kala_trio.core.job import (
+    Answered,
     Attempt,
     Exited,
     Job,
     Lost,
     Missed,
+    NoAnswer,
     NotStarted,
     Progress,
     Queue,
@@ -43,7 +45,8 @@ misses = st.builds(Missed)
 progress = st.builds(Progress, job_id=ids, latest_missed=st.lists(misses, max_size=2).map(tuple))
 runs = st.builds(Run, id=ids)
 results = st.one_of(
-    [st.builds(kind) for kind in (Exited, Signalled, NotStarted, Lost, Stopped)] + [st.none()]
+    [st.builds(kind) for kind in (Exited, Signalled, NotStarted, Answered, NoAnswer, Lost, Stopped)]
+    + [st.none()]
 )
 attempts = st.builds(Attempt, run_id=ids, result=results)
 # The children of a run never change: only whose turn it is does.

@@ -17,6 +17,7 @@ from kala_trio.core.errors import Refused
 from kala_trio.core.job import Cause, Job, Occurrence, Outcome, Progress, Run, Trigger
 from kala_trio.core.validation import check
 from kala_trio.store.reader import JobView
+from properties.remotes import remotes
 from properties.stepping import Interval
 from properties.strategies import ACCEPTED_AT, intervals, schedule_texts, zone_names
 
@@ -27,25 +28,31 @@ characters = st.characters(exclude_categories=["Cs"])  # no halves of surrogate 
 texts = st.text(characters, max_size=20)
 names = st.text(characters.filter(lambda c: c != "\0"), min_size=1, max_size=20).filter(str.strip)
 
-definitions = st.builds(
-    Definition,
-    name=names,
-    command=st.sampled_from(["true", "sh -c 'echo \"§\" | tr § x'", "printf %s\\n 日次", "a\n b"]),
-    owner=texts.filter(lambda text: "\0" not in text),
-    disabled=st.booleans(),
-    schedule=st.just(""),
-    time_zone=st.just("") | zone_names,
-    parent_jobs=st.lists(st.uuids().map(str), max_size=3, unique=True).map(tuple),
-    on_failure_job=st.just("") | st.uuids().map(str),
-    retries=st.integers(0, 1_000_000),
-    epsilon=st.just("") | intervals.map(Interval.text),
-    resume_at_next_scheduled_time=st.booleans(),
-    rerun_lost=st.booleans(),
-) | st.builds(
-    Definition,
-    name=names,
-    command=st.just("true"),
-    schedule=schedule_texts,
+definitions = (
+    st.builds(
+        Definition,
+        name=names,
+        command=st.sampled_from(
+            ["true", "sh -c 'echo \"§\" | tr § x'", "printf %s\\n 日次", "a\n b"]
+        ),
+        owner=texts.filter(lambda text: "\0" not in text),
+        disabled=st.booleans(),
+        schedule=st.just(""),
+        time_zone=st.just("") | zone_names,
+        parent_jobs=st.lists(st.uuids().map(str), max_size=3, unique=True).map(tuple),
+        on_failure_job=st.just("") | st.uuids().map(str),
+        retries=st.integers(0, 1_000_000),
+        epsilon=st.just("") | intervals.map(Interval.text),
+        resume_at_next_scheduled_time=st.booleans(),
+        rerun_lost=st.booleans(),
+    )
+    | st.builds(
+        Definition,
+        name=names,
+        command=st.just("true"),
+        schedule=schedule_texts,
+    )
+    | st.builds(Definition, name=names, command=st.just(""), remote_properties=remotes)
 )
 
 values = st.recursive(
