@@ -142,10 +142,7 @@ class _Conversation:
         """Return the head of the answer, once all of it has arrived."""
         try:
             while not isinstance(event := await self._next(), h11.Response):
-                if isinstance(event, h11.ConnectionClosed):
-                    raise NotAnswered(
-                        f"{self._request.target.place} closed the connection without an answer"
-                    )
+                pass
         except _TooMuch:
             place = self._request.target.place
             raise NotAnswered(f"{place} sent {_MOST} bytes, and no answer among them") from None
@@ -180,6 +177,9 @@ class _Conversation:
             self._received += len(data)
             if self._received > _MOST:
                 raise _TooMuch
+            if not data and self._http.their_state is h11.SEND_RESPONSE:
+                place = self._request.target.place
+                raise NotAnswered(f"{place} closed the connection without an answer")
             self._http.receive_data(bytes(data))
 
 
