@@ -12,18 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 import trustme
-from msgspec.structs import replace
 
-from kala_trio.clock import WallClock
-from kala_trio.core.definition import Definition, Policy, Remote
-from kala_trio.core.job import Attempt, Cancelled, Lost, NoAnswer, Result, Stopped, TimedOut
-from kala_trio.core.messages import AwaitOrphan, StartAttempt
-from kala_trio.runner.dispatch import Dispatch
 from tests.daemon import PATIENCE, Daemon, eventually, running
-from tests.test_runner import NOW, run_of
-from tests.website import Asked, saying, website
+from tests.website import Asked, saying, waiting, website
 
 
 def create(daemon: Daemon, url: str, more: dict[str, Any] | None = None, **properties: Any) -> str:
@@ -143,7 +135,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
         (endless(OK, b"a", 0.01), "no whole answer within 0.5 s"),
         (endless(OK + b"\r\n", b"a", 0.01), "no whole answer within 0.5 s"),
         (endless(OK, b"a: b\r\n" * 1000), "did not answer as HTTP asks"),
-        (endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000), "bytes, and no answer among"),
+        (endless(b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 1000), "bytes without an answer"),
         (endless(b"", b"\0" * 1000), "did not answer as HTTP asks"),
         (lambda *_: None, "closed the connection without an answer"),
         (lambda it, _: it.wfile.write(OK + b"Content-Length: 9\r\n\r\nhi"), "did not answer as"),
@@ -223,11 +215,6 @@ def test_only_a_server_with_a_certificate_that_is_trusted_is_asked(tmp_path: Pat
         assert other.asked == stranger.asked == plain.asked == []
 
 
-def waiting(handler: BaseHTTPRequestHandler, _: Asked) -> None:
-    """Answer never, but end with the connection."""
-    handler.connection.recv(1)
-
-
 def test_a_stop_lets_requests_have_their_grace_and_then_breaks_them_off(tmp_path: Path) -> None:
     """C4, Q7."""
     with website(waiting) as site, running(tmp_path / "kala.db", "--grace=PT0.1S") as daemon:
@@ -298,83 +285,3 @@ def test_a_remote_job_that_is_none_is_refused_by_name(daemon: Daemon) -> None:
         body = json.dumps({"name": "a", **fields}).encode()
         status, text = daemon.request("POST", "/job/", body)
         assert (status, text.startswith(f'{{"error":"{name}: ')) == (400, True), text
-
-
-async def run_until(
-    root: Path, remote: Remote, end: Any, has_begun: Any, limit: str = ""
-) -> Result:
-    """Run an attempt; once it has begun call ``end`` with its runner and its cancel scope."""
-    definition = Definition("a", "", remote_properties=remote, policy=Policy(timeout=limit))
-    results: list[Result] = []
-    ending = trio.CancelScope()
-    with trio.fail_after(PATIENCE):
-        async with trio.open_nursery() as nursery:
-            runner = Dispatch(root, WallClock(), nursery)
-
-            async def run() -> None:
-                act = StartAttempt(run_of(), 1, definition)
-                results.append((await runner.run_attempt(act, ending)).result)
-
-            nursery.start_soon(run)
-            await trio.to_thread.run_sync(lambda: eventually(has_begun))
-            end(runner, ending)
-    return results[0]
-
-
-def stop(runner: Dispatch, _: trio.CancelScope) -> None:
-    runner.end_attempts()
-
-
-def cancel(_: Dispatch, ending: trio.CancelScope) -> None:
-    ending.cancel()
-
-
-def wait(_: Dispatch, __: trio.CancelScope) -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("end", "limit", "result"),
-    [(stop, "", Stopped()), (cancel, "", Cancelled()), (wait, "PT0.1S", TimedOut())],
-)
-async def test_a_request_in_progress_is_broken_off_at_once_by_whoever_may(
-    tmp_path: Path, end: Any, limit: str, result: Result
-) -> None:
-    """C4, M6, A5."""
-    with website(waiting) as site:
-        remote = Remote(site.url)
-        found = await run_until(tmp_path, remote, end, lambda: site.asked, limit)
-        assert found == result
-
-
-async def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """C4, Q3: the system's resolver can't be interrupted, so nobody waits for it."""
-    asked, over = threading.Event(), threading.Event()
-
-    def look_up(*_: object, **__: object) -> None:
-        asked.set()
-        over.wait(PATIENCE)
-        raise OSError("too late")
-
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
-    try:
-        remote = Remote("http://slow.example/", timeout=0.1)
-        found = await run_until(tmp_path, remote, wait, asked.is_set)
-        assert isinstance(found, NoAnswer)
-        assert (
-            await run_until(tmp_path, replace(remote, timeout=9), stop, asked.is_set) == Stopped()
-        )
-    finally:
-        over.set()
-
-
-async def test_an_attempt_of_another_daemon_is_lost_without_a_look_for_it(tmp_path: Path) -> None:
-    """C3, Q7."""
-    definition = Definition("a", "", remote_properties=Remote("http://a/"))
-    async with trio.open_nursery() as nursery:
-        runner = Dispatch(tmp_path, WallClock(), nursery)
-        orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
-        assert (await runner.await_orphan(orphan, trio.CancelScope())).result == Lost()
-    assert [path.name for path in tmp_path.iterdir()] == []

@@ -117,6 +117,14 @@ def test_the_service_starts_without_what_only_the_benchmark_or_a_migration_needs
     assert not [name for name in done.stdout.split() if name.startswith(needless)]
 
 
+def test_a_scheduler_without_remote_jobs_does_not_load_what_they_need() -> None:
+    script = "import sys, kala_trio.daemon; print(*sys.modules, sep='\\n')"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"h11", "kala_trio.runner.exchange"} & {*done.stdout.split()}
+
+
 @pytest.mark.parametrize("name", [name for name in ORDER if ".core." in name])
 def test_the_core_knows_no_world(name: str) -> None:
     """No I/O, no clock, no chance: instants and ids come in with the event."""

@@ -100,3 +100,8 @@ def saying(status: int, body: bytes = b"") -> Answer:
         handler.wfile.write(body)
 
     return answer
+
+
+def waiting(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+    """Answer never, but end with the connection."""
+    handler.connection.recv(1)

@@ -28,9 +28,12 @@ LONGEST_HEAD = 16 * 1024
 MOST_REDIRECTS = 10
 """How many redirects are followed."""
 
-# All that is read of one answer, whatever it is: interim answers, framing, compression.
+# All that is read of one answer, whatever it is: interim answers, framing, compression; and of how
+# many parts, since each chunk takes its time, even one of a byte.
 _MOST = 512 * 1024
-_PIECE = 4 * 1024
+_MOST_EVENTS = 10_000
+# What is parsed at one go: of the worst that fits in, for some milliseconds.
+_PIECE = 2 * 1024
 _BRIEF = 200
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _GZIP = frozenset({b"gzip", b"x-gzip"})
@@ -51,14 +54,24 @@ class Request(Struct, frozen=True):
     body: bytes
 
 
+class _Turns:
+    """Lets one exchange at a time do what takes its time, and the scheduler go between any two."""
+
+    def __init__(self) -> None:
+        self._lock = trio.Lock()
+
+    async def next(self) -> None:
+        async with self._lock:
+            await trio.lowlevel.checkpoint()
+
+
 class Client:
     """Makes requests, each over a connection of its own."""
 
     def __init__(self, connect: Callable[[Target], Awaitable[trio.abc.Stream]]) -> None:
         """Open connections by ``connect``, which raises NotAnswered if there is none."""
         self._connect = connect
-        # One exchange at a time looks at what it has received.
-        self._turns = trio.Lock()
+        self._turns = _Turns()
 
     async def ask(self, remote: Remote, headers: Headers, keep: Callable[[bytes], None]) -> int:
         """Send a request and return the status of its answer, whose body goes to ``keep``.
@@ -71,6 +84,7 @@ class Client:
         """
         request = Request(method_of(remote), parse_url(remote.url), headers, remote.body.encode())
         for _ in range(MOST_REDIRECTS + 1):
+            await self._turns.next()
             stream = await self._connect(request.target)
             try:
                 conversation = _Conversation(request, stream, self._turns)
@@ -105,12 +119,13 @@ class _TooMuch(Exception):
 class _Conversation:
     """A request and its answer on a connection of their own."""
 
-    def __init__(self, request: Request, stream: trio.abc.Stream, turns: trio.Lock) -> None:
+    def __init__(self, request: Request, stream: trio.abc.Stream, turns: _Turns) -> None:
         self._request = request
         self._stream = stream
         self._turns = turns
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
         self._received = 0
+        self._events = 0
 
     async def send(self) -> None:
         """Send the request; a server that has had enough of it may have answered all the same."""
@@ -145,7 +160,7 @@ class _Conversation:
                 pass
         except _TooMuch:
             place = self._request.target.place
-            raise NotAnswered(f"{place} sent {_MOST} bytes, and no answer among them") from None
+            raise NotAnswered(f"{place} sent {self._received} bytes without an answer") from None
         return event
 
     async def body(self, answer: h11.Response, keep: Callable[[bytes], None]) -> None:
@@ -167,13 +182,12 @@ class _Conversation:
             raise NotAnswered(f"the body from {place} says that it is gzip: {error}") from error
 
     async def _next(self) -> h11.Event:
-        while True:
-            async with self._turns:
-                await trio.lowlevel.checkpoint()
-            event = self._http.next_event()
-            if isinstance(event, h11.Event):
-                return event
+        self._events += 1
+        if self._events > _MOST_EVENTS:
+            raise _TooMuch
+        while not isinstance(event := self._http.next_event(), h11.Event):
             data = await self._stream.receive_some(_PIECE)
+            await self._turns.next()
             self._received += len(data)
             if self._received > _MOST:
                 raise _TooMuch
@@ -181,6 +195,7 @@ class _Conversation:
                 place = self._request.target.place
                 raise NotAnswered(f"{place} closed the connection without an answer")
             self._http.receive_data(bytes(data))
+        return event
 
 
 def _location(answer: h11.Response) -> bytes | None:

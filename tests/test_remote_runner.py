@@ -1,0 +1,103 @@
+"""Remote attempts in this process: what ends them, and what holds nothing up."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from msgspec.structs import replace
+
+from kala_trio.clock import WallClock
+from kala_trio.core.definition import Definition, Policy, Remote
+from kala_trio.core.job import Attempt, Cancelled, Lost, NoAnswer, Result, Stopped, TimedOut
+from kala_trio.core.messages import AwaitOrphan, StartAttempt
+from kala_trio.runner.dispatch import Dispatch
+from tests.daemon import PATIENCE, eventually
+from tests.test_runner import NOW, run_of
+from tests.website import waiting, website
+
+
+async def run_until(
+    root: Path, remote: Remote, end: Any, has_begun: Any, limit: str = ""
+) -> Result:
+    """Run an attempt; once it has begun call ``end`` with its runner and its cancel scope."""
+    definition = Definition("a", "", remote_properties=remote, policy=Policy(timeout=limit))
+    results: list[Result] = []
+    ending = trio.CancelScope()
+    with trio.fail_after(PATIENCE):
+        async with trio.open_nursery() as nursery:
+            runner = Dispatch(root, WallClock(), nursery)
+
+            async def run() -> None:
+                act = StartAttempt(run_of(), 1, definition)
+                results.append((await runner.run_attempt(act, ending)).result)
+
+            nursery.start_soon(run)
+            await trio.to_thread.run_sync(lambda: eventually(has_begun))
+            end(runner, ending)
+    return results[0]
+
+
+def stop(runner: Dispatch, _: trio.CancelScope) -> None:
+    runner.end_attempts()
+
+
+def cancel(_: Dispatch, ending: trio.CancelScope) -> None:
+    ending.cancel()
+
+
+def wait(_: Dispatch, __: trio.CancelScope) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("end", "limit", "result"),
+    [(stop, "", Stopped()), (cancel, "", Cancelled()), (wait, "PT0.1S", TimedOut())],
+)
+async def test_a_request_in_progress_is_broken_off_at_once_by_whoever_may(
+    tmp_path: Path, end: Any, limit: str, result: Result
+) -> None:
+    """C4, M6, A5."""
+    with website(waiting) as site:
+        remote = Remote(site.url)
+        found = await run_until(tmp_path, remote, end, lambda: site.asked, limit)
+        assert found == result
+
+
+async def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C4, Q3: the system's resolver can't be interrupted, so nobody waits for it."""
+    asked, over = threading.Event(), threading.Event()
+
+    def look_up(*_: object, **__: object) -> None:
+        asked.set()
+        over.wait(PATIENCE)
+        raise OSError("too late")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    try:
+        remote = Remote("http://slow.example/", timeout=0.1)
+        found = await run_until(tmp_path, remote, wait, asked.is_set)
+        assert isinstance(found, NoAnswer)
+        assert (
+            await run_until(tmp_path, replace(remote, timeout=9), stop, asked.is_set) == Stopped()
+        )
+    finally:
+        over.set()
+
+
+async def test_an_attempt_of_another_daemon_is_lost_without_a_look_for_it(tmp_path: Path) -> None:
+    """C3, Q7."""
+    definition = Definition("a", "", remote_properties=Remote("http://a/"))
+    async with trio.open_nursery() as nursery:
+        runner = Dispatch(tmp_path, WallClock(), nursery)
+        orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
+        assert (await runner.await_orphan(orphan, trio.CancelScope())).result == Lost()
+    assert names_in(tmp_path) == []
+
+
+def names_in(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
