@@ -271,6 +271,15 @@ def test_a_body_in_the_least_of_chunks_is_read_until_enough_was_sent() -> None:
     assert server.sent <= MOST_READ + 16 * 1024
 
 
+def test_a_body_that_never_grows_is_read_until_enough_was_sent() -> None:
+    """Q5: gzip may hold blocks of nothing, without end."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    server = Server(head + gzip.compress(b"")[:10] + b"\0\0\0\xff\xff" * 400_000, piece=1024)
+    assert server.ask(PLAIN) == 200
+    assert server.kept == b""
+    assert server.sent <= MOST_READ + 16 * 1024
+
+
 def redirect(status: int, location: str) -> bytes:
     return f"HTTP/1.1 {status} x\r\nLocation: {location}\r\nContent-Length: 9999\r\n\r\n".encode()
 

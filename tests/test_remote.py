@@ -42,7 +42,7 @@ def test_a_request_arrives_as_it_was_written_and_says_which_attempt_it_is(daemon
     assert found["kala-trio-job-id"] == job
     assert found["kala-trio-run-id"] == found["idempotency-key"] == f"{job}.1"
     assert (found["kala-trio-attempt"], found["kala-trio-scheduled-at"]) == ("1", scheduled_at)
-    assert found["user-agent"] == "mine"
+    assert (found["user-agent"], found["x-key"]) == ("mine", "a, b")
     assert daemon.output(f"{job}.1") == "grüß dich"
     assert daemon.outcomes(job) == ["succeeded"]
 

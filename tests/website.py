@@ -38,7 +38,10 @@ class Website:
                 self.raw_requestline = self.rfile.readline()
                 if self.raw_requestline and self.parse_request():
                     size = int(self.headers.get("Content-Length", 0))
-                    headers = {name.lower(): value for name, value in self.headers.items()}
+                    headers = {
+                        name.lower(): ", ".join(self.headers.get_all(name, ()))
+                        for name in self.headers
+                    }
                     it = Asked(self.command, self.path, headers, self.rfile.read(size))
                     site.asked.append(it)
                     with suppress(BrokenPipeError, ConnectionResetError):
