@@ -186,12 +186,6 @@ def test_where_nobody_is_at_home_the_reason_says_so(daemon: Daemon) -> None:
     assert unknown.startswith("the name 'no-such-host.invalid' cannot be looked up: ")
 
 
-def test_an_address_that_refuses_is_followed_by_the_next_one(daemon: Daemon) -> None:
-    """Q1: localhost is ::1 too, where this server is not."""
-    with website(saying(200)) as site:
-        assert reasons(daemon, create(daemon, f"http://localhost:{site.port}/")) == [""]
-
-
 def test_only_a_server_with_a_certificate_that_is_trusted_is_asked(tmp_path: Path) -> None:
     """Q4: the request goes out after its server has proved who it is."""
     authority = trustme.CA()

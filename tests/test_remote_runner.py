@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,21 @@ from msgspec.structs import replace
 
 from kala_trio.clock import WallClock
 from kala_trio.core.definition import Definition, Policy, Remote
-from kala_trio.core.job import Attempt, Cancelled, Lost, NoAnswer, Result, Stopped, TimedOut
+from kala_trio.core.job import (
+    Answered,
+    Attempt,
+    Cancelled,
+    Lost,
+    NoAnswer,
+    Result,
+    Stopped,
+    TimedOut,
+)
 from kala_trio.core.messages import AwaitOrphan, StartAttempt
 from kala_trio.runner.dispatch import Dispatch
 from tests.daemon import PATIENCE, eventually
-from tests.test_runner import NOW, run_of
-from tests.website import waiting, website
+from tests.test_runner import NOW, other_group, run_of
+from tests.website import saying, waiting, website
 
 
 async def run_until(
@@ -59,7 +69,7 @@ def wait(_: Dispatch, __: trio.CancelScope) -> None:
 async def test_a_request_in_progress_is_broken_off_at_once_by_whoever_may(
     tmp_path: Path, end: Any, limit: str, result: Result
 ) -> None:
-    """C4, M6, A5."""
+    """C4: by a stop, by a cancel, and by its own timeout."""
     with website(waiting) as site:
         remote = Remote(site.url)
         found = await run_until(tmp_path, remote, end, lambda: site.asked, limit)
@@ -82,6 +92,7 @@ async def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(
         remote = Remote("http://slow.example/", timeout=0.1)
         found = await run_until(tmp_path, remote, wait, asked.is_set)
         assert isinstance(found, NoAnswer)
+        assert found.reason.startswith("no whole answer within 0.1 s")
         assert (
             await run_until(tmp_path, replace(remote, timeout=9), stop, asked.is_set) == Stopped()
         )
@@ -89,15 +100,36 @@ async def test_a_name_that_is_looked_up_for_ever_holds_nothing_up(
         over.set()
 
 
+async def test_an_address_where_nobody_answers_is_followed_by_the_next_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Q1: where a name has several."""
+    with website(saying(200)) as site, closing(refusing()) as refused:
+        addresses = [refused.getsockname(), ("127.0.0.1", site.port)]
+
+        def look_up(*_: object, **__: object) -> list[Any]:
+            return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", each) for each in addresses]
+
+        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        remote = Remote("http://both.example/")
+        found = await run_until(tmp_path, remote, wait, lambda: site.asked)
+        assert found == Answered(200, is_expected=True)
+
+
+def refusing() -> socket.socket:
+    """Return what has an address and does not listen."""
+    held = socket.socket()
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 async def test_an_attempt_of_another_daemon_is_lost_without_a_look_for_it(tmp_path: Path) -> None:
-    """C3, Q7."""
+    """C3, Q7: of a process there would be a note, for whose group it would wait."""
+    (tmp_path / "job").mkdir()
     definition = Definition("a", "", remote_properties=Remote("http://a/"))
-    async with trio.open_nursery() as nursery:
-        runner = Dispatch(tmp_path, WallClock(), nursery)
-        orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
-        assert (await runner.await_orphan(orphan, trio.CancelScope())).result == Lost()
-    assert names_in(tmp_path) == []
-
-
-def names_in(directory: Path) -> list[str]:
-    return [path.name for path in directory.iterdir()]
+    orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
+    with other_group() as group, trio.fail_after(PATIENCE):
+        group.note(f"{tmp_path}/job/1.group")
+        async with trio.open_nursery() as nursery:
+            runner = Dispatch(tmp_path, WallClock(), nursery)
+            assert (await runner.await_orphan(orphan, trio.CancelScope())).result == Lost()
