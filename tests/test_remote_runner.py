@@ -1,5 +1,7 @@
 """Remote attempts in this process: what ends them, and what holds nothing up."""
 
+import os
+import signal
 import socket
 import threading
 from contextlib import closing
@@ -8,6 +10,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 from msgspec.structs import replace
 
 from kala_trio.clock import WallClock
@@ -69,7 +72,7 @@ def wait(_: Dispatch, __: trio.CancelScope) -> None:
 async def test_a_request_in_progress_is_broken_off_at_once_by_whoever_may(
     tmp_path: Path, end: Any, limit: str, result: Result
 ) -> None:
-    """C4: by a stop, by a cancel, and by its own timeout."""
+    """C4, M6, A5: by a stop, by a cancel, and by its own timeout."""
     with website(waiting) as site:
         remote = Remote(site.url)
         found = await run_until(tmp_path, remote, end, lambda: site.asked, limit)
@@ -123,13 +126,26 @@ def refusing() -> socket.socket:
     return held
 
 
-async def test_an_attempt_of_another_daemon_is_lost_without_a_look_for_it(tmp_path: Path) -> None:
-    """C3, Q7: of a process there would be a note, for whose group it would wait."""
-    (tmp_path / "job").mkdir()
+async def test_a_process_is_awaited_though_its_job_was_edited_to_be_remote_since(
+    tmp_path: Path,
+) -> None:
+    """C3, M4: and where nothing is found, as of a request, it is lost at once (Q7)."""
     definition = Definition("a", "", remote_properties=Remote("http://a/"))
     orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
+    results: list[Result] = []
+
+    async def await_it(runner: Dispatch) -> None:
+        results.append((await runner.await_orphan(orphan, trio.CancelScope())).result)
+
+    (tmp_path / "job").mkdir()
     with other_group() as group, trio.fail_after(PATIENCE):
-        group.note(f"{tmp_path}/job/1.group")
         async with trio.open_nursery() as nursery:
             runner = Dispatch(tmp_path, WallClock(), nursery)
-            assert (await runner.await_orphan(orphan, trio.CancelScope())).result == Lost()
+            group.note(f"{tmp_path}/job/1.group")
+            nursery.start_soon(await_it, runner)
+            await trio.testing.wait_all_tasks_blocked(0.1)
+            assert not results
+            os.kill(group.id, signal.SIGKILL)
+        async with trio.open_nursery() as nursery:
+            await await_it(Dispatch(tmp_path, WallClock(), nursery))
+    assert results == [Lost(), Lost()]

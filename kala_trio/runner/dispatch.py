@@ -24,9 +24,11 @@ class Dispatch:
         return await runner.run_attempt(act, ending)
 
     async def await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> AttemptEnded:
-        """Wait for the end of an attempt that another daemon started (rule C3)."""
-        if act.definition and act.definition.remote_properties:
-            return self._remote.lost(act.attempt)
+        """Wait for the end of an attempt that another daemon started (rule C3).
+
+        Of a request nothing is left. But the job may have been edited since, so what kind of
+        attempt it was only shows in what is found.
+        """
         return await self._local.await_orphan(act, ending)
 
     def end_attempts(self) -> None:

@@ -17,9 +17,7 @@ from kala_trio.core.definition import Remote
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import (
     Answered,
-    Attempt,
     Cancelled,
-    Lost,
     NoAnswer,
     Result,
     Stopped,
@@ -70,11 +68,6 @@ class RemoteRunner:
         else:
             result = await self._run(act, ending)
         return AttemptEnded(act.run.id, act.number, started_at, self._clock.now(), result)
-
-    def lost(self, attempt: Attempt) -> AttemptEnded:
-        """Tell of an attempt that another daemon made: nothing of it is left (rule C3)."""
-        now = self._clock.now()
-        return AttemptEnded(attempt.run_id, attempt.number, attempt.started_at, now, Lost())
 
     def end_attempts(self) -> None:
         """From now on stop every attempt (rule C4): those in progress, and later ones unstarted."""
