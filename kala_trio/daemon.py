@@ -22,7 +22,7 @@ from kala_trio.core.scheduler import Scheduler
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.output import output_root
-from kala_trio.runner.process import VARIABLES
+from kala_trio.runner.variables import VARIABLES
 from kala_trio.settings import Settings
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal

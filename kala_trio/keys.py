@@ -88,6 +88,17 @@ def _texts(name: str, value: object) -> tuple[str, ...]:
     return tuple(read_text(name, each) for each in value)
 
 
+def _env(name: str, value: object) -> tuple[tuple[str, str], ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        raise refused(name, "must be an object of names and texts", value)
+    for variable, text in value.items():
+        if not isinstance(text, str):
+            raise refused(name, "must have a text for each name", variable)
+    return tuple((read_text(name, each), read_text(name, text)) for each, text in value.items())
+
+
 def read_type(name: str, value: object) -> bool:
     """Read what kind a job is of: whether it is remote."""
     if value not in (0, 1) or not isinstance(value, int) or isinstance(value, bool):
@@ -152,6 +163,13 @@ READERS: dict[str, Reader] = {
     "rerun_lost": _flag,
     "tags": _texts,
     "remote_properties": _remote,
+    "env": _env,
+    "cwd": read_text,
+    "user": read_text,
+    "group": read_text,
+    "umask": read_text,
+    "stdin": read_text,
+    "shell": _flag,
     "timeout": read_text,
     "overlap": _one_of(Overlap),
     "max_running": _number,

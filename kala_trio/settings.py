@@ -13,7 +13,7 @@ from msgspec import Struct
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
 from kala_trio.core.slots import Limits
-from kala_trio.runner.process import VARIABLES
+from kala_trio.runner.variables import VARIABLES
 
 PREFIX = "KALA_TRIO_"
 """What the names of environment variables begin with."""

@@ -47,7 +47,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         "epsilon": definition.epsilon,
         "resume_at_next_scheduled_time": definition.resume_at_next_scheduled_time,
         "rerun_lost": definition.rerun_lost,
-        **unusual(definition),
+        **_own_keys(definition),
         "next_run_at": encode_time(coming.at if coming else None),
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},
@@ -62,7 +62,13 @@ def encode_definition(definition: Definition, disabled: bool) -> dict[str, objec
     """Return the keys that a client may write, but for those that are left out as usual."""
     own = {key: getattr(definition, key) for key in KEYS if hasattr(definition, key)}
     own |= _encode_kind(definition) | {"disabled": disabled}
-    return _plain(own | unusual(definition))
+    return _plain(own | _own_keys(definition))
+
+
+def _own_keys(definition: Definition) -> dict[str, object]:
+    """Return the keys that Kala has not, but for those that are as usual."""
+    own = unusual(definition)
+    return own | ({"env": dict(own["env"])} if "env" in own else {})
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

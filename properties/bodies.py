@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from kala_trio.core.definition import GROUPS, KEYS
+from kala_trio.core.definition import GROUPS, KEYS, Execution
 from properties.remotes import NEARLY_PROPERTIES, NOT_REMOTE, remote_properties
 
 Fields = dict[str, Any]
@@ -58,6 +58,13 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "resume_at_next_scheduled_time": st.booleans(),
     "rerun_lost": st.booleans(),
     "tags": st.lists(st.sampled_from(["backup", "a b", "日次"]), unique=True, max_size=3),
+    "env": st.dictionaries(st.sampled_from(["LANG", "A b", "日"]), _TEXTS, max_size=3),
+    "cwd": st.sampled_from(["", "/", "/tmp/a b"]),
+    "user": st.sampled_from(["", "nobody", "65534"]),
+    "group": st.sampled_from(["", "nogroup", "0"]),
+    "umask": st.sampled_from(["", "027", "0077"]),
+    "stdin": st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
+    "shell": st.booleans(),
     "timeout": st.sampled_from(["", "PT5M", "PT0.5S"]),
     "overlap": st.sampled_from(["queue", "allow"]),
     "max_running": st.just(0),
@@ -102,6 +109,22 @@ NEARLY: dict[str, list[Any]] = {
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
     "rerun_lost": ["true", 1, None, []],
     "tags": [[""], [" a"], ["a,b"], [None], [1], ["t" * 101], ["\0"], "x", {}, 7],
+    "env": [
+        {"": "x"},
+        {"A=B": "x"},
+        {"KALA_TRIO_X": ""},
+        {"A": 1},
+        {"A": None},
+        {"A": "\0"},
+        [],
+        "A",
+    ],
+    "cwd": ["tmp", "./x", "/\0", "/" + "c" * 4000],
+    "user": [" root", "\0", "u" * 101],
+    "group": ["wheel ", "\0", "g" * 101],
+    "umask": ["8", "27", "00777", "0o27", "-27", "０２７"],
+    "stdin": ["x" * 100_001, "\ud800"],
+    "shell": ["true", 0, 1, None],
     "timeout": ["P1D", "5m", "PT0S", "P1M", "PT90000H", "\0", "Ｐ1D"],
     "overlap": ["Queue", "", "parallel", None, 0, [], {}],
     "max_running": [-1, 10_001, 10**30, 2.5, "3", True, None],
@@ -159,7 +182,7 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
     given = draw(st.fixed_dictionaries({}, optional=GOOD))
     fields = {"name": draw(GOOD["name"]), "command": draw(GOOD["command"])} | given
     if draw(st.sampled_from([False, False, True])) if remote is None else remote:
-        for key in ("command", "retry_exit_codes"):
+        for key in ("command", "retry_exit_codes", *Execution.__struct_fields__):
             fields.pop(key, None)
         fields |= {"type": 1, "remote_properties": draw(remote_properties)}
         fields |= draw(st.sampled_from([{}, {"command": ""}, {"command": None}]))
@@ -195,6 +218,10 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
     else:
         wrong = values
     value = draw(wrong)
+    if key == "command":
+        fields.pop("shell", None)  # which takes any line
+    if key in Execution.__struct_fields__:  # only a command has them
+        fields = draw(good_fields([], remote=False))
     if key == "parent_jobs":
         fields["schedule"] = ""
     if key in ("name", "command") and draw(st.booleans()):

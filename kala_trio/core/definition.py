@@ -85,6 +85,22 @@ class Remote(Struct, frozen=True, gc=False, omit_defaults=True):
     follow_redirects: bool = False
 
 
+class Execution(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What the command of a job finds when it starts (rules E2 to E5); empty means the daemon's.
+
+    ``env`` are pairs of a name and its value, ``umask`` is octal; ``shell`` makes the command a
+    line for ``/bin/sh``.
+    """
+
+    env: tuple[tuple[str, str], ...] = ()
+    cwd: str = ""
+    user: str = ""
+    group: str = ""
+    umask: str = ""
+    stdin: str = ""
+    shell: bool = False
+
+
 class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
 
@@ -109,9 +125,14 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     remote_properties: Remote | None = None
     policy: Policy = Policy()
     retrying: Retrying = Retrying()
+    execution: Execution = Execution()
 
 
-GROUPS: dict[str, type[Struct]] = {"policy": Policy, "retrying": Retrying}
+GROUPS: dict[str, type[Struct]] = {
+    "policy": Policy,
+    "retrying": Retrying,
+    "execution": Execution,
+}
 """The groups of a definition, by the name of their field."""
 
 KEYS: dict[str, Any] = {

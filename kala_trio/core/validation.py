@@ -9,6 +9,7 @@ from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
 from kala_trio.core.examples import refused
+from kala_trio.core.execution import check_execution
 from kala_trio.core.policy import check_policy, check_retrying
 from kala_trio.core.remote import check_remote
 from kala_trio.core.schedule import find_zone, parse_schedule
@@ -48,7 +49,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     if remote := definition.remote_properties:
         check_remote(definition, remote)
     else:
-        _check_command(definition.command)
+        _check_command(definition)
     if not 0 <= definition.retries <= MOST_RETRIES:
         raise refused("retries", f"must be 0 to {MOST_RETRIES}", definition.retries)
     if definition.epsilon:
@@ -56,6 +57,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     _check_schedule(definition, accepted_at)
     check_policy(definition)
     check_retrying(definition)
+    check_execution(definition)
     return replace(definition, parent_jobs=_parents(definition), tags=_tags(definition))
 
 
@@ -66,7 +68,10 @@ def _check_text(field: str, text: str, longest: int) -> None:
         raise refused(field, "must not contain a NUL character", text)
 
 
-def _check_command(command: str) -> None:
+def _check_command(definition: Definition) -> None:
+    command = definition.command
+    if definition.execution.shell and command.strip(_BLANKS):
+        return
     if not _QUOTING.intersection(command) and command.strip(_BLANKS):
         return  # as most are, and shlex looks at each character for some microseconds in all
     try:

@@ -23,6 +23,7 @@ HEAD = 128 * 1024
 """How many of the first bytes of a run's output are kept."""
 
 TAIL = 128 * 1024
+LONGEST_LINE = 4096
 """How many of the last bytes are kept."""
 
 _LIMIT = HEAD + TAIL
@@ -94,6 +95,20 @@ def read_output(path: Path) -> Output:
         return output
     finally:
         os.close(fd)
+
+
+def last_line(path: Path) -> bytes:
+    """Return the last line that is not blank, or its first ``LONGEST_LINE`` bytes.
+
+    As a variable of the environment can hold it: without NUL. Empty where there is no such line, or
+    the file can't be read.
+    """
+    try:
+        output = read_output(path)
+    except OSError:
+        return b""
+    written = output.head + output.tail if not output.omitted else output.tail
+    return written.rstrip().rpartition(b"\n")[2].replace(b"\0", b"")[:LONGEST_LINE]
 
 
 def _snapshot(fd: int) -> tuple[Output, bool]:

@@ -3,20 +3,12 @@
 Linux only: the ends of processes are awaited through pidfds, orphans are found through ``/proc``.
 """
 
-import errno
 import logging
 import math
 import os
-import shlex
-import shutil
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from datetime import UTC
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import trio
 
@@ -24,48 +16,21 @@ from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import SECOND, Duration
-from kala_trio.core.errors import Unavailable
-from kala_trio.core.job import (
-    Cancelled,
-    Exited,
-    Lost,
-    NotStarted,
-    Result,
-    Signalled,
-    Stopped,
-    TimedOut,
-)
+from kala_trio.core.job import Cancelled, Cause, Lost, NotStarted, Result, Stopped, TimedOut
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
-from kala_trio.runner.orphans import RUN_ID_VARIABLE, Group, Orphans, group_ended
-from kala_trio.runner.output import note_of, output_path, remove_stale
+from kala_trio.runner.child import Child
+from kala_trio.runner.orphans import Group, Orphans
+from kala_trio.runner.output import last_line, note_of, output_path, remove_stale
+from kala_trio.runner.spawn import Surroundings, identify, spawn, why_not
 from kala_trio.runner.stream import Spares, Stream, remove
+from kala_trio.runner.variables import LAST_LINE_VARIABLE, variables_of
+from kala_trio.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-VARIABLES = (
-    "KALA_TRIO_JOB_ID",
-    "KALA_TRIO_JOB_NAME",
-    RUN_ID_VARIABLE,
-    "KALA_TRIO_ATTEMPT",
-    "KALA_TRIO_SCHEDULED_AT",
-)
-"""What a command finds in its environment about the attempt that it is."""
-
-# Python ignores these, which a program does not expect.
-_IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
-_REAP_TIMEOUT = 5.0  # SIGKILL acts at once, save on a process that hangs in the kernel
-_QUOTED = 120
-_COMMANDS = 1024  # of so many it is remembered how they are split
-_EXEC_PROBLEMS = {
-    errno.ENOENT: "does not exist; give the full path of a program, for example /bin/sh",
-    errno.EACCES: "may not be executed by this user; chmod +x lets a file be executed",
-    errno.ENOEXEC: "is no program for this machine, nor a script that begins like #!/bin/sh",
-    errno.E2BIG: "was given too long a command; keep long input in a file, for example sh job.sh",
-}
-
 
 class LocalRunner:
-    """Runs attempts on this machine, as the user that the daemon runs as.
+    """Runs attempts on this machine, as the user that the daemon runs as or the job names.
 
     They inherit this process's environment as it is now, and every descriptor that is inheritable.
     """
@@ -148,12 +113,12 @@ class LocalRunner:
             remove_stale(path)
         with ExitStack() as cleanup:
             try:
-                words = _words(act.definition.command)
+                surroundings = await self._surroundings(act)
                 stream = cleanup.enter_context(Stream.made(path, self._pipes, self._complaint))
                 with stream.writer() as writer:
-                    child = _Child(words, self._environment | _variables(act), writer)
+                    child = Child(spawn(act.definition, surroundings, writer))
             except (OSError, ValueError) as error:
-                return NotStarted(_why_not(act.definition.command, error))
+                return NotStarted(why_not(act.definition, error))
             # By the note of its group it is found again if this daemon dies.
             note, group = note_of(path), Group.of(child.pid)
             try:
@@ -165,8 +130,21 @@ class LocalRunner:
             stream.release(self._leftovers)
             return result
 
+    async def _surroundings(self, act: StartAttempt) -> Surroundings:
+        """Return what the attempt's process finds; looked up in threads where that may take long.
+
+        Raises ValueError where there is no such user or group.
+        """
+        variables, identity = variables_of(act), None
+        if act.run.trigger.cause in (Cause.PARENT, Cause.FAILURE) and act.run.trigger.source:
+            path = output_path(self._output, act.run.trigger.source)
+            variables[LAST_LINE_VARIABLE] = await in_thread(last_line, path)
+        if act.definition.execution.user or act.definition.execution.group:
+            identity = await in_thread(identify, act.definition.execution)
+        return Surroundings(self._environment, variables, identity)
+
     async def _watch(
-        self, child: "_Child", stream: Stream, ending: trio.CancelScope, in_time: trio.CancelScope
+        self, child: Child, stream: Stream, ending: trio.CancelScope, in_time: trio.CancelScope
     ) -> Result:
         async with child:
             with self._until_stop(), ending, in_time:
@@ -197,130 +175,3 @@ def timeout_of(definition: Definition) -> float:
     """Return how many seconds an attempt may take (rule A5); without limit if nothing is said."""
     text = definition.policy.timeout
     return Duration.parse(text).microseconds / SECOND if text else math.inf
-
-
-class _Child:
-    """A process that leads a group of its own; leaving the context leaves no unreaped process.
-
-    Until it is reaped its id, and so its group's, can't come to mean another process.
-    """
-
-    def __init__(self, words: list[str], environment: Mapping[bytes, bytes], output: int) -> None:
-        """Start ``words`` without a shell; raises OSError or ValueError where that fails."""
-        if not words:
-            raise ValueError("the command is empty; for example: sh /usr/local/bin/backup.sh")
-        # Cheaper than subprocess. It leaves open what is inheritable: nothing of ours is.
-        self.pid = os.posix_spawnp(
-            words[0],
-            words,
-            environment,
-            file_actions=[
-                (os.POSIX_SPAWN_DUP2, output, 1),
-                (os.POSIX_SPAWN_DUP2, output, 2),
-                (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-            ],
-            setpgroup=0,
-            setsigdef=_IGNORED,
-        )
-        self._is_reaped = False
-        try:
-            self.pidfd = os.pidfd_open(self.pid)
-        except OSError:
-            self._signal(signal.SIGKILL)
-            os.waitpid(self.pid, 0)
-            raise
-
-    async def __aenter__(self) -> Self:
-        """Own the process from here on."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Kill the group unless its leader was reaped, then reap it, in bounded time."""
-        try:
-            if not self._is_reaped:
-                self._signal(signal.SIGKILL)
-                with trio.move_on_after(_REAP_TIMEOUT, shield=True):
-                    await self.ended()
-                if self.poll() is None:
-                    log.error("process %d does not end on SIGKILL; left alone", self.pid)
-        finally:
-            os.close(self.pidfd)
-
-    async def ended(self) -> None:
-        """Wait until the process has ended, without reaping it."""
-        await trio.lowlevel.wait_readable(self.pidfd)
-
-    async def terminate(self, grace: float) -> None:
-        """Ask the group to end, and wait up to ``grace`` seconds until none of it is left."""
-        self._signal(signal.SIGTERM)
-        with trio.move_on_after(grace):
-            await self.ended()
-            try:
-                await group_ended(self.pid)
-            except (OSError, Unavailable) as error:
-                # Too many open files, say: those that are left get all of it.
-                log.warning("cannot look for process group %d: %s", self.pid, error)
-                await trio.sleep_forever()
-
-    def poll(self) -> Result | None:
-        """Reap the process and return how it ended; None while it runs."""
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if not pid:
-            return None
-        self._is_reaped = True
-        code = os.waitstatus_to_exitcode(status)
-        return Exited(code) if code >= 0 else Signalled(_signal_name(-code))
-
-    def _signal(self, number: signal.Signals) -> None:
-        try:
-            os.killpg(self.pid, number)
-        except ProcessLookupError:
-            pass
-        except PermissionError as error:  # every one of the group runs as somebody else by now
-            log.error("process group %d cannot be stopped: %s", self.pid, error)
-
-
-@lru_cache(_COMMANDS)
-def _words(command: str) -> list[str]:
-    return shlex.split(command)
-
-
-def _signal_name(number: int) -> str:
-    with suppress(ValueError):
-        return signal.Signals(number).name
-    return f"SIGRTMIN+{number - signal.SIGRTMIN}"
-
-
-def _variables(act: StartAttempt) -> dict[bytes, bytes]:
-    scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
-    values = (
-        act.run.job_id,
-        act.run.job_name,
-        act.run.id,
-        str(act.number),
-        scheduled_at.isoformat().replace("+00:00", "Z"),
-    )
-    return dict(zip(map(os.fsencode, VARIABLES), map(os.fsencode, values), strict=True))
-
-
-def _why_not(command: str, error: OSError | ValueError) -> str:
-    """Say in one sentence why ``command`` could not be started."""
-    if isinstance(error, ValueError):
-        return (
-            f"the command can't be passed to a process: {error}, found {command[:_QUOTED]!r}; "
-            "for example sh -c 'echo hello'"
-        )
-    program = str(error.filename)
-    problem = _EXEC_PROBLEMS.get(error.errno or 0)
-    if problem is None:
-        return f"the system could not start the process: {error.strerror}"
-    if error.errno == errno.ENOENT and shutil.which(program):
-        problem = "names an interpreter that does not exist; one that mostly does: #!/bin/sh"
-    elif error.errno == errno.ENOENT and "/" not in program:
-        problem = "is in no directory of PATH; give its full path, for example /bin/sh"
-    return f"{program[:_QUOTED]!r} {problem}"
