@@ -38,6 +38,8 @@ _READ_ONLY = {
     "metadata",
     "stats",
     "is_done",
+    "pending",
+    "running",
 }
 
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from kala_trio.core.definition import KEYS, Definition, Remote, unusual
-from kala_trio.core.job import Attempt, Missed, Outcome, Run, reason_of
+from kala_trio.core.job import Attempt, Missed, Outcome, Run, Trigger, reason_of
+from kala_trio.store.history import End, Entry
 from kala_trio.store.reader import JobView, Totals
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -55,6 +56,8 @@ def encode_job(view: JobView) -> dict[str, object]:
         "template_delimiters": "",
         "stats": [encode_stat(run) for run in view.stats],
         "is_done": not waits,
+        **({"pending": _encode_trigger(progress.pending)} if progress.pending else {}),
+        **({"running": progress.running} if progress.running else {}),
     }
 
 
@@ -155,18 +158,22 @@ def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
         "id": run.id,
         "job_id": run.job_id,
         "job_name": run.job_name,
-        "trigger": {
-            "cause": run.trigger.cause,
-            "scheduled_at": encode_time(run.trigger.scheduled_at),
-            "occurrence": run.trigger.occurrence,
-            "source": run.trigger.source,
-        },
+        "trigger": _encode_trigger(run.trigger),
         "started_at": encode_time(run.started_at),
         "ended_at": encode_time(run.ended_at) if run.ended_at else None,
         "outcome": run.outcome,
         "reason": _reason_of(run, encoded[-1]["reason"]),
         "next_attempt_at": encode_time(run.pause.until) if run.pause else None,
         "attempts": encoded,
+    }
+
+
+def _encode_trigger(trigger: Trigger) -> dict[str, object]:
+    return {
+        "cause": trigger.cause,
+        "scheduled_at": encode_time(trigger.scheduled_at),
+        "occurrence": trigger.occurrence,
+        "source": trigger.source,
     }
 
 
@@ -186,6 +193,32 @@ def _encode_attempt(attempt: Attempt) -> dict[str, object]:
         "started_at": encode_time(attempt.started_at),
         "ended_at": encode_time(attempt.ended_at) if attempt.ended_at else None,
         "reason": reason_of(attempt.result) if attempt.result else None,
+    }
+
+
+def encode_entry(entry: Entry) -> dict[str, object]:
+    """Return an entry of the history: a run, or in the same form what was missed (rule H1)."""
+    if not isinstance(entry, Missed):
+        return encode_run(*entry)
+    return {
+        "id": None,
+        "job_id": entry.job_id,
+        "job_name": entry.job_name,
+        "trigger": {
+            "cause": entry.cause,
+            "scheduled_at": encode_time(entry.last),
+            "occurrence": entry.last_occurrence,
+            "source": None,
+        },
+        "started_at": None,
+        "ended_at": None,
+        "outcome": End.MISSED,
+        "reason": entry.reason,
+        "next_attempt_at": None,
+        "attempts": [],
+        "count": entry.count,
+        "first": encode_time(entry.first),
+        "last": encode_time(entry.last),
     }
 
 

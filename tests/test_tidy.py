@@ -33,13 +33,13 @@ FLOORS = [
     "core.state core.graph core.occurrences core.slots core.retries core.triggers core.runs "
     "core.requests core.scheduler",
     "clock complaint threads store.schema store.connection store.rows store.trouble "
-    "store.journal store.reader store.expired store.backup "
+    "store.journal store.history store.finding store.reader store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.process runner.connection runner.exchange runner.remote runner.dispatch "
     "keys bodies wire",
     "supervisor door pruning",
-    "settings web.application web.answers web.edits web.api web.guard web.worker web_process "
-    "daemon",
+    "settings web.application web.answers web.queries web.following web.runs web.edits "
+    "web.api web.guard web.worker web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "

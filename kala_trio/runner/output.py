@@ -97,6 +97,21 @@ def read_output(path: Path) -> Output:
         os.close(fd)
 
 
+def read_on(path: Path, sent: int) -> tuple[bytes, int]:
+    """Return what was captured after the first ``sent`` bytes, and how many of it are lost.
+
+    The lost ones came first. Raises OSError where the file can't be read.
+    """
+    output = read_output(path)
+    before_tail = len(output.head) + output.omitted
+    if sent < len(output.head) and not output.omitted:
+        return (output.head + output.tail)[sent:], 0
+    if sent < len(output.head):
+        return output.head[sent:], 0  # and then the rest
+    lost = max(0, before_tail - sent)
+    return output.tail[max(0, sent - before_tail) :], lost
+
+
 def last_line(path: Path) -> bytes:
     """Return the last line that is not blank, or its first ``LONGEST_LINE`` bytes.
 

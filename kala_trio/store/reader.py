@@ -1,8 +1,9 @@
 """What the faces ask for: jobs, runs and figures, read from the file without the scheduler."""
 
+import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +15,8 @@ from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
+from kala_trio.store.finding import Mark, Search, find
+from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 STATS = 10
@@ -67,7 +70,7 @@ class Reader:
         """Return the job of that id, if there is one."""
         with self._database() as database:
             found = rows.select(database, Job, "FROM jobs WHERE id = ?", job_id)
-            return next(iter(_views(database, found, job_id)), None)
+            return next(iter(_views(database, found, [job_id])), None)
 
     def jobs(self) -> list[JobView]:
         """Return all jobs, in the order of their creation."""
@@ -91,22 +94,35 @@ class Reader:
             which = "FROM runs WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
             found = rows.select(database, Run, which, job_id, before, limit)
             runs = [rows.to_run(row) for row in found]
-            first, last = (runs[-1].number, runs[0].number) if runs else (0, -1)
-            which = (
-                "FROM runs JOIN attempts ON run_id = id "
-                "WHERE job_id = ? AND runs.number BETWEEN ? AND ? ORDER BY attempts.number"
-            )
-            attempts: dict[str, list[Attempt]] = defaultdict(list)
-            for row in rows.select(database, Attempt, which, job_id, first, last):
-                attempt = rows.to_attempt(row)
-                attempts[attempt.run_id].append(attempt)
-            return [(run, tuple(attempts[run.id])) for run in runs]
+            attempts = attempts_of(database, (run.id for run in runs))
+            return [(run, attempts.get(run.id, ())) for run in runs]
+
+    def page(self, wanted: Wanted, place: Place, limit: int) -> Page:
+        """Return ``limit`` runs and missed records below ``place``, the latest first."""
+        with self._database() as database:
+            return read_page(database, wanted, place, limit)
+
+    def find(
+        self, search: Search, after: Mark | None, limit: int
+    ) -> tuple[list[JobView], Mark | None]:
+        """Return the ``limit`` first jobs after a mark that fit, and the mark of the next page."""
+        with self._database() as database:
+            ids, mark = find(database, search, after, limit)
+            which = "FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+            found = rows.select(database, Job, which, json.dumps(ids))
+            views = {view.job.id: view for view in _views(database, found, ids)}
+            return [views[job_id] for job_id in ids], mark
 
     def run(self, run_id: str) -> Run | None:
         """Return the run of that id, if there is one; a deleted job's too."""
         with self._database() as database:
-            found = rows.select(database, Run, "FROM runs WHERE id = ?", run_id)
-            return next(map(rows.to_run, found), None)
+            return _run(database, run_id)
+
+    def run_with_attempts(self, run_id: str) -> tuple[Run, tuple[Attempt, ...]] | None:
+        """Return the run of that id and its attempts, if there is one."""
+        with self._database() as database:
+            run = _run(database, run_id)
+            return (run, attempts_of(database, [run_id]).get(run_id, ())) if run else None
 
     def missed(self, job_id: str) -> list[Missed]:
         """Return a job's missed records, newest first; a deleted job's too."""
@@ -142,6 +158,11 @@ class Reader:
             raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
+def _run(database: sqlite3.Connection, run_id: str) -> Run | None:
+    found = rows.select(database, Run, "FROM runs WHERE id = ?", run_id)
+    return next(map(rows.to_run, found), None)
+
+
 def _add_up(database: sqlite3.Connection) -> Totals:
     query = (
         "SELECT count(*), sum(disabled), sum(error_count), sum(success_count), "
@@ -170,13 +191,15 @@ def _add_up(database: sqlite3.Connection) -> Totals:
 
 
 def _views(
-    database: sqlite3.Connection, found: Iterable[rows.Row], job_id: str | None
+    database: sqlite3.Connection, found: Iterable[rows.Row], job_ids: Sequence[str] | None
 ) -> list[JobView]:
-    """Complete rows of ``jobs``: all of them, or that of ``job_id`` alone."""
-    wanted = () if job_id is None else (job_id,)
+    """Complete rows of ``jobs``: all of them, or those of ``job_ids`` alone."""
+    # One is read most often, and as a value of its own soonest.
+    those = "= ?" if job_ids and len(job_ids) == 1 else "IN (SELECT value FROM json_each(?))"
+    wanted = () if job_ids is None else (job_ids[0] if len(job_ids) == 1 else json.dumps(job_ids),)
 
     def only(query: str, column: str, order: str) -> str:
-        return f"{query} {f'WHERE {column} = ? ' if wanted else ''}ORDER BY {order}"
+        return f"{query} {f'WHERE {column} {those} ' if wanted else ''}ORDER BY {order}"
 
     dependents: dict[str, list[str]] = defaultdict(list)
     query = only("SELECT parent, child FROM edges JOIN jobs ON child = id", "parent", "number")

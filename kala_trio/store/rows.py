@@ -91,6 +91,15 @@ def select(
     return database.execute(f"SELECT {columns} {which}", parameters)
 
 
+def select_with_rowid(
+    database: sqlite3.Connection, kind: type[Value], which: str, *parameters: str | int
+) -> Iterator[Row]:
+    """Return rows as ``select`` does, each after its place in the order in which rows came."""
+    table = TABLES[kind]
+    columns = ", ".join(f'"{column}"' for column in table.columns)
+    return database.execute(f"SELECT rowid, {columns} {which}", parameters)
+
+
 def to_row(value: Value) -> tuple[str | int | None, ...]:
     """Return the columns of ``value``, in the order of its table.
 

@@ -138,6 +138,11 @@ def _fourth_version(database: Database) -> None:
         database.execute(f"ALTER TABLE {change}")
     database.execute("UPDATE progress SET running = json_array(run_id) WHERE run_id IS NOT NULL")
     database.execute("ALTER TABLE progress DROP COLUMN run_id")
+    # Most succeed: the others are looked for, among all that there are.
+    database.execute(
+        "CREATE INDEX runs_not_succeeded ON runs (outcome) "
+        "WHERE outcome NOT NULL AND outcome <> 'succeeded'"
+    )
 
 
 def _create(

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
+import trio
 from quart import Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 
@@ -18,6 +19,7 @@ from kala_trio.core.errors import (
     Unavailable,
     no_job,
 )
+from kala_trio.threads import in_thread
 from kala_trio.web.application import Application
 
 log = logging.getLogger(__name__)
@@ -51,6 +53,11 @@ def nothing() -> Response:
 def json_answer(body: bytes, status: int = 200) -> Response:
     """Answer with JSON that is encoded already."""
     return Response(body, status, content_type="application/json")
+
+
+async def answer_with(what: Callable[[], object], threads: trio.CapacityLimiter) -> Response:
+    """Answer with what is read, encoded in the thread that reads it."""
+    return json_answer(await in_thread(lambda: wire.encode(what()), limiter=threads))
 
 
 def answer_errors(app: Application, largest_body: Callable[[str], int]) -> None:

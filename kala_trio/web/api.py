@@ -1,9 +1,8 @@
 """The routes of API v1: decode, ask the scheduler or read the store, encode."""
 
 import logging
-import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +12,7 @@ from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
 from kala_trio import bodies, wire
-from kala_trio.core.errors import Refused, Unavailable, no_run
+from kala_trio.core.errors import Refused
 from kala_trio.core.messages import (
     Create,
     CreateAll,
@@ -25,12 +24,14 @@ from kala_trio.core.messages import (
     Start,
 )
 from kala_trio.core.validation import check
-from kala_trio.runner.output import output_path, read_output
-from kala_trio.store.reader import Reader
+from kala_trio.store.finding import JobState, Mark, Order, Search
+from kala_trio.store.reader import JobView, Reader
 from kala_trio.threads import in_thread
-from kala_trio.web.answers import answer_errors, found, json_answer, nothing
+from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
+from kala_trio.web.queries import Query, written
+from kala_trio.web.runs import add_runs
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,9 @@ _LARGEST_LIST = 8 * _MEBIBYTE
 # some 20 ms, and longer ones would hardly take less for each.
 _MOST_JOBS = 500
 _READING_THREADS = 4
-_PAGE = 1000  # the most runs in one answer
-_LATEST = 10**17  # more than there are runs
+_PAGE = 1000  # the most jobs of a search in one answer
+_USUAL_PAGE = 100
+_SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -59,8 +61,12 @@ def create_app(
     *,
     default_owner: str,
     output: Path,
+    is_closing: Callable[[], bool] = lambda: False,
 ) -> Application:
-    """Return the application; ``output`` is the directory of captured outputs."""
+    """Return the application; ``output`` is the directory of captured outputs.
+
+    Answers that go on and on end when ``is_closing``.
+    """
     app = Application("kala_trio")
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
@@ -71,8 +77,7 @@ def create_app(
     reading_lists = trio.CapacityLimiter(1)
 
     async def read(what: Callable[[], object]) -> Response:
-        """Answer with what is read, encoded in the thread that reads it."""
-        return json_answer(await in_thread(lambda: wire.encode(what()), limiter=threads))
+        return await answer_with(what, threads)
 
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
@@ -92,9 +97,17 @@ def create_app(
 
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
-        return await read(
-            lambda: {"jobs": {view.job.id: wire.encode_job(view) for view in reader.jobs()}}
-        )
+        if not request.args:
+            return await read(lambda: {"jobs": _encoded(reader.jobs())})
+        query = Query(request.args, ("limit", "cursor", *_SEARCHES))
+        search, after = _search(query), query.cursor(Mark)
+        limit = query.number("limit", _USUAL_PAGE, most=_PAGE)
+
+        def page() -> object:
+            views, mark = reader.find(search, after, limit)
+            return {"jobs": _encoded(views), "next": written(mark)}
+
+        return await read(page)
 
     @app.get("/api/v1/job/<job_id>/")
     async def get_job(job_id: str) -> Response:
@@ -124,40 +137,35 @@ def create_app(
 
         return await read(stats)
 
-    @app.get("/api/v1/job/runs/<job_id>/")
-    async def get_job_runs(job_id: str) -> Response:
-        limit = _number("limit", _PAGE, most=_PAGE)
-        before = _number("before", _LATEST, most=_LATEST)
-
-        def runs() -> object:
-            history = reader.history(job_id, before=before, limit=limit)
-            found(history or reader.job(job_id), job_id)
-            return {"runs": [wire.encode_run(run, attempts) for run, attempts in history]}
-
-        return await read(runs)
-
-    @app.get("/api/v1/job/missed/<job_id>/")
-    async def get_job_missed(job_id: str) -> Response:
-        def missed() -> object:
-            records = reader.missed(job_id)
-            found(records or reader.job(job_id), job_id)
-            return {"missed": [wire.encode_missed(record) for record in records]}
-
-        return await read(missed)
-
-    @app.get("/api/v1/run/output/<run_id>/")
-    async def get_run_output(run_id: str) -> Response:
-        body = await in_thread(_output_of, reader, output, run_id, limiter=threads)
-        headers = {"X-Content-Type-Options": "nosniff"}
-        return Response(body, content_type="text/plain; charset=utf-8", headers=headers)
-
     @app.get("/api/v1/stats/")
     async def get_stats() -> Response:
         return await read(lambda: {"Stats": wire.encode_totals(reader.totals(), datetime.now(UTC))})
 
+    add_runs(app, reader, threads, output, is_closing)
     add_edits(app, reader, ask, default_owner)
     answer_errors(app, _largest)
     return app
+
+
+def _encoded(views: Iterable[JobView]) -> dict[str, object]:
+    return {view.job.id: wire.encode_job(view) for view in views}
+
+
+def _search(query: Query) -> Search:
+    sort = query.text("sort")
+    orders = [*(each.value for each in Order), *(f"-{each.value}" for each in Order)]
+    if sort and sort not in orders:
+        problem = f"must be one of {', '.join(orders)}"
+        raise Refused("sort", problem, found=sort, example="sort=-next_run_at")
+    return Search(
+        query.text("name"),
+        query.text("owner"),
+        query.text("tag"),
+        query.choice("state", JobState),
+        query.instant("next_before"),
+        Order(sort.removeprefix("-") or Order.CREATED),
+        sort.startswith("-"),
+    )
 
 
 class _Sized(TrioRequest):
@@ -190,23 +198,3 @@ def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
         except Refused as error:
             raise error.within(position) from None
     return tuple(creates)
-
-
-def _output_of(reader: Reader, root: Path, run_id: str) -> bytes:
-    path = output_path(root, run_id)
-    if reader.run(run_id) is None:
-        raise no_run(run_id)
-    try:
-        captured = read_output(path)
-    except OSError as error:
-        raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
-    left_out = f"\n[... {captured.omitted} bytes left out ...]\n" if captured.omitted else ""
-    return captured.head + left_out.encode() + captured.tail
-
-
-def _number(name: str, default: int, *, most: int) -> int:
-    """Read a parameter of the query string."""
-    text = request.args.get(name, str(default))
-    if not re.fullmatch("[0-9]{1,18}", text) or not 1 <= int(text) <= most:
-        raise Refused(name, f"must be a number from 1 to {most}", found=text, example=f"{name}=100")
-    return int(text)

@@ -4,9 +4,10 @@ import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
 from quart import Request
 from quart.utils import encode_headers
-from quart.wrappers.response import DataBody
+from quart.wrappers.response import DataBody, Response
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.wrappers import Response as WerkzeugResponse
 
 # A body that takes longer to arrive, in seconds, is awaited while its request is looked at.
 _AT_ONCE = 0.1
@@ -15,8 +16,7 @@ _AT_ONCE = 0.1
 class _Connection(TrioASGIHTTPConnection):
     """A request: if all of it comes at once it is simply answered, without a nursery for it.
 
-    Nobody listens then whether the client goes away. A path whose answer is streamed would want
-    that, and to be answered as if it had come slowly.
+    Nobody listens then whether the client goes away, unless the answer is one that goes on.
     """
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -26,7 +26,7 @@ class _Connection(TrioASGIHTTPConnection):
         if at_once.cancelled_caught:
             await self._answer_meanwhile(request, receive, send)
         elif is_there:
-            await self._answer(request, send)
+            await self._answer(request, receive, send)
 
     async def _answer_meanwhile(
         self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -43,17 +43,32 @@ class _Connection(TrioASGIHTTPConnection):
             nursery.start_soon(self.handle_messages, nursery, request, receive)
             nursery.start_soon(self.handle_request, nursery, request, send_whole)
 
-    async def _answer(self, request: Request, send: ASGISendCallable) -> None:
+    async def _answer(
+        self, request: Request, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
         """Answer a request that is all there: with all of the body at a time, if that is, too."""
         response = await self.app.handle_request(request)
         body = response.response
         if not isinstance(body, DataBody):
-            await self._send_response(send, response)
+            await self._stream(request, receive, send, response)
             return
         headers = encode_headers(response.headers)
         status = response.status_code
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body.data, "more_body": False})
+
+    async def _stream(
+        self,
+        request: Request,
+        receive: ASGIReceiveCallable,
+        send: ASGISendCallable,
+        response: Response | WerkzeugResponse,
+    ) -> None:
+        """Send a body that comes bit by bit, to its end or until the client goes away."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.handle_messages, nursery, request, receive)
+            await self._send_response(send, response)
+            nursery.cancel_scope.cancel()
 
 
 async def _receive_body(request: Request, receive: ASGIReceiveCallable) -> bool:

@@ -59,7 +59,13 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
 
     with socket.socket(fileno=os.dup(socket_fd)) as listener:
         host = listener.getsockname()[0]
-    app = create_app(Reader(db), door.ask, default_owner=default_owner, output=output_root(db))
+    app = create_app(
+        Reader(db),
+        door.ask,
+        default_owner=default_owner,
+        output=output_root(db),
+        is_closing=closed.is_set,
+    )
     guarded = Guard(app, host)
     gc.collect()
     gc.freeze()
