@@ -293,6 +293,7 @@ def test_a_remote_job_that_is_none_is_refused_by_name(daemon: Daemon) -> None:
         ({"remote_properties": remote, "command": "true"}, "type"),
         ({"type": 1, "remote_properties": {**remote, "retries": 1}}, "remote_properties"),
         ({"type": 1, "remote_properties": remote, "retry_exit_codes": [1]}, "retry_exit_codes"),
+        ({"type": 1, "remote_properties": remote, "cwd": "/"}, "cwd"),
     ):
         body = json.dumps({"name": "a", **fields}).encode()
         status, text = daemon.request("POST", "/job/", body)
