@@ -15,7 +15,7 @@ import msgspec
 from kala_trio.core.definition import Definition, from_keys
 from kala_trio.core.errors import Refused
 from kala_trio.core.examples import refused
-from kala_trio.keys import READERS, UNSUPPORTED, Reader, check_unused, read_text, read_type
+from kala_trio.keys import READERS, UNSUPPORTED, Reader, check_unused, read_text
 
 _OUT_OF_RANGE = "holds a number out of range"
 _EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
@@ -174,17 +174,14 @@ def _bad_list(problem: str, found: object) -> Refused:
 
 def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
     fields: dict[str, Any] = {}
-    is_remote = False
     for name, value in given.items():
-        if name == "type":
-            is_remote = read_type(name, value)
-        elif name in readers:
+        if name in readers:
             fields[name] = readers[name](name, value)
         elif name in UNSUPPORTED:
             check_unused(name, value)
         elif name not in _READ_ONLY:
             raise _unknown(name)
-    _check_kind(is_remote, fields)
+    _check_kind(fields)
     for name in ("name", "command"):
         if name not in fields:
             raise Refused(name, "is missing", found=sorted(given), example=_EXAMPLE_BODY)
@@ -193,9 +190,9 @@ def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str
     return from_keys(fields)
 
 
-def _check_kind(is_remote: bool, fields: dict[str, Any]) -> None:
+def _check_kind(fields: dict[str, Any]) -> None:
     """See to it that just a remote job has remote properties; it may leave the command out."""
-    remote = fields.get("remote_properties")
+    is_remote, remote = fields.pop("type", False), fields.get("remote_properties")
     if is_remote and remote is None:
         raise refused("remote_properties.url", "is missing, and a job of type 1 needs one", "")
     if remote is not None and not is_remote:
@@ -259,7 +256,7 @@ def _bad_body(problem: str, found: object) -> Refused:
 
 
 def _unknown(name: str) -> Refused:
-    near = difflib.get_close_matches(name[:50], [*READERS, "type", *UNSUPPORTED], n=1)
+    near = difflib.get_close_matches(name[:50], [*READERS, *UNSUPPORTED], n=1)
     example = f'"{near[0]}"' if near else _EXAMPLE_BODY
     return Refused(_shown(name), "a job has no such field", found=name, example=example)
 

@@ -99,7 +99,7 @@ def _env(name: str, value: object) -> tuple[tuple[str, str], ...]:
     return tuple((read_text(name, each), read_text(name, text)) for each, text in value.items())
 
 
-def read_type(name: str, value: object) -> bool:
+def _type(name: str, value: object) -> bool:
     """Read what kind a job is of: whether it is remote."""
     if value not in (0, 1) or not isinstance(value, int) or isinstance(value, bool):
         raise refused(name, "must be 0 or 1", value)
@@ -151,6 +151,7 @@ _REMOTE_READERS: dict[str, Reader] = {
 READERS: dict[str, Reader] = {
     "name": read_text,
     "command": read_text,
+    "type": _type,
     "owner": read_text,
     "disabled": _flag,
     "schedule": read_text,

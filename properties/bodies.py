@@ -185,7 +185,7 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
         for key in ("command", "retry_exit_codes", *Execution.__struct_fields__):
             fields.pop(key, None)
         fields |= {"type": 1, "remote_properties": draw(remote_properties)}
-        fields |= draw(st.sampled_from([{}, {"command": ""}, {"command": None}]))
+        fields |= draw(st.sampled_from([{}, {"command": ""}]))
     else:
         fields |= draw(st.sampled_from([{}, {"type": 0}, {"remote_properties": NOT_REMOTE}]))
     if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):

@@ -113,6 +113,24 @@ def test_redirects_are_followed_only_if_that_is_asked_for(daemon: Daemon) -> Non
     assert daemon.output(f"{job}.1") == "done"
 
 
+def test_a_patch_changes_one_property_and_the_kind_of_a_job(daemon: Daemon) -> None:
+    """Q1, M4."""
+    with website(saying(200)) as site:
+        job = daemon.create(command="true", schedule="R0/2099-01-01T00:00:00Z/")
+        remote = {"url": site.url, "method": "POST", "headers": {"a": ["b"]}}
+        for patch in (
+            {"type": 1, "command": "", "remote_properties": remote},
+            {"remote_properties": {"method": None, "timeout": 5}},
+        ):
+            answer = daemon.request("PATCH", f"/job/{job}/", json.dumps(patch).encode())
+            assert answer[0] == 200, answer
+        shown = daemon.job(job)["remote_properties"]
+        assert (shown["method"], shown["timeout"], shown["headers"]) == ("", 5, {"a": ["b"]})
+        daemon.request("POST", f"/job/start/{job}/")
+        eventually(lambda: daemon.outcomes(job) == ["succeeded"])
+    assert [(asked.method, asked.headers["a"]) for asked in site.asked] == [("GET", "b")]
+
+
 def endless(start: bytes, piece: bytes, pause: float = 0.0) -> Any:
     """Return what writes ``piece`` again and again, until its client has had enough."""
 
@@ -275,6 +293,7 @@ def test_a_remote_job_that_is_none_is_refused_by_name(daemon: Daemon) -> None:
         ({"remote_properties": remote, "command": "true"}, "type"),
         ({"type": 1, "remote_properties": {**remote, "retries": 1}}, "remote_properties"),
         ({"type": 1, "remote_properties": remote, "retry_exit_codes": [1]}, "retry_exit_codes"),
+        ({"type": 1, "remote_properties": remote, "cwd": "/"}, "cwd"),
     ):
         body = json.dumps({"name": "a", **fields}).encode()
         status, text = daemon.request("POST", "/job/", body)
