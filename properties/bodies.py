@@ -27,6 +27,7 @@ USUAL: Fields = json.loads(
         }
     )
 )
+USUAL["env"] = {}
 """The values that an answer leaves out."""
 
 _ORDINARY = st.characters(exclude_categories=["Cs"], exclude_characters="\0")

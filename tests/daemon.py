@@ -42,7 +42,8 @@ class Daemon(Service):
 
     def runs(self, job_id: str) -> Any:
         """Return a job's runs, newest first."""
-        return self.get(f"/job/runs/{job_id}/")["runs"]
+        entries = self.get(f"/job/runs/{job_id}/")["runs"]
+        return [each for each in entries if each["outcome"] != "missed"]
 
     def outcomes(self, job_id: str) -> list[str | None]:
         """Return how a job's runs ended, oldest first; None for one in progress."""

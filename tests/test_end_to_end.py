@@ -383,12 +383,16 @@ def test_a_daemon_that_was_told_to_ignore_all_signals_still_heeds_sigterm(tmp_pa
 
 
 def test_runs_come_in_pages(daemon: Daemon) -> None:
+    """H2: also over all jobs."""
     job = daemon.create(command="true", schedule="R4//PT0.01S")
     eventually(lambda: daemon.job(job)["is_done"])
-    page = daemon.get(f"/job/runs/{job}/?limit=2")["runs"]
-    rest = daemon.get(f"/job/runs/{job}/?before={page[-1]['id'].rpartition('.')[2]}")["runs"]
-    assert page + rest == daemon.runs(job)
-    for query in ("limit=0", "limit=1001", "limit=x", "before=-1", "before=" + "9" * 5000):
+    for path in (f"/job/runs/{job}/?limit=2", f"/run/?job={job}&limit=2"):
+        page = daemon.get(path)
+        rest = daemon.get(f"{path}00&cursor={page['next']}")
+        assert len(page["runs"]) == 2
+        assert page["runs"] + rest["runs"] == daemon.get(f"/job/runs/{job}/")["runs"]
+        assert rest["next"] is None
+    for query in ("limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=7b7d0", "before=1"):
         status, text = daemon.request("GET", f"/job/runs/{job}/?{query}")
         assert status == 400
         assert json.loads(text)["error"].startswith(query.partition("=")[0])

@@ -302,10 +302,11 @@ def test_a_daemon_prunes_and_its_pages_go_on_to_the_oldest_run_that_is_left(db: 
     with running(db, "--keep-runs=20", "--keep-days=36500") as daemon:
         eventually(lambda: len(daemon.runs("a")) == 20)
         pages: list[list[int]] = []
-        before = 10**6
-        while page := daemon.get(f"/job/runs/a/?limit=7&before={before}")["runs"]:
-            pages.append([int(each["id"].partition(".")[2]) for each in page])
-            before = pages[-1][-1]
+        cursor = ""
+        while cursor is not None:
+            page = daemon.get(f"/job/runs/a/?limit=7&cursor={cursor}")
+            pages.append([int(each["id"].partition(".")[2]) for each in page["runs"]])
+            cursor = page["next"]
         assert [len(page) for page in pages] == [7, 7, 6]
         assert [number for page in pages for number in page] == [*range(60, 40, -1)]
         assert len(daemon.get("/job/stats/a/")["job_stats"]) == 20

@@ -64,8 +64,8 @@ def _history(place: Place) -> Iterator[Sample]:
             yield Sample(f"{name}: memory of both processes", service.memory(), "MB")
             page = answer_time(service, f"/job/runs/{job_id(0)}/?limit=100")
             yield Sample(f"{name}: 100 latest runs of a job", page, "ms", None, _PAGE)
-            page = answer_time(service, f"/job/runs/{job_id(0)}/?before=101&limit=100")
-            yield Sample(f"{name}: 100 first runs of a job", page, "ms", None, _PAGE)
+            page = answer_time(service, "/run/?outcome=failed,lost,missed")
+            yield Sample(f"{name}: what failed of all jobs", page, "ms", None, _PAGE)
 
 
 def _idle(service: Service, seconds: float) -> float:

@@ -72,6 +72,7 @@ def read_page(database: sqlite3.Connection, wanted: Wanted, place: Place, limit:
     Rows are in the order in which they came, and what comes later stands above all of them: so
     pages neither shift nor overlap, whatever happens meanwhile.
     """
+    place = Place(_bound(database, "runs", place.runs), _bound(database, "missed", place.missed))
     runs = heapq.merge(*_runs(database, wanted, place.runs, limit + 1), key=_row, reverse=True)
     missed = _missed(database, wanted, place.missed, limit + 1)
     merged = heapq.merge(runs, missed, key=lambda each: each[1], reverse=True)
@@ -85,6 +86,12 @@ def read_page(database: sqlite3.Connection, wanted: Wanted, place: Place, limit:
         (row for row, _, each in shown if isinstance(each, Missed)), default=place.missed
     )
     return Page(entries, Place(last_run, last_missed))
+
+
+def _bound(database: sqlite3.Connection, table: str, below: int) -> int:
+    """Return a bound that leaves out what is still to come."""
+    ((latest,),) = database.execute(f"SELECT max(rowid) FROM {table}")  # noqa: S608 - our own name
+    return min(below, (latest or 0) + 1)
 
 
 _Found = tuple[int, int, Run | Missed]

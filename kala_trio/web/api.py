@@ -31,7 +31,7 @@ from kala_trio.web.answers import answer_errors, answer_with, found, json_answer
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
 from kala_trio.web.queries import Query, written
-from kala_trio.web.runs import add_runs
+from kala_trio.web.runs import add_outputs, add_runs
 
 log = logging.getLogger(__name__)
 
@@ -141,7 +141,8 @@ def create_app(
     async def get_stats() -> Response:
         return await read(lambda: {"Stats": wire.encode_totals(reader.totals(), datetime.now(UTC))})
 
-    add_runs(app, reader, threads, output, is_closing)
+    add_runs(app, reader, threads, output)
+    add_outputs(app, reader, threads, output, is_closing)
     add_edits(app, reader, ask, default_owner)
     answer_errors(app, _largest)
     return app

@@ -25,18 +25,8 @@ _ENTRIES = ("limit", "cursor", "outcome", "cause", "since", "until")
 _MOST_BYTES = 1024 * 1024
 
 
-def add_runs(
-    app: Application,
-    reader: Reader,
-    threads: trio.CapacityLimiter,
-    output: Path,
-    is_closing: Callable[[], bool],
-) -> None:
-    """Add the routes to ``app``; what may take long is read in ``threads``.
-
-    ``output`` is the directory of captured outputs; who follows one is sent away when
-    ``is_closing``.
-    """
+def add_runs(app: Application, reader: Reader, threads: trio.CapacityLimiter, output: Path) -> None:
+    """Add the routes of runs to ``app``; ``output`` is the directory of captured outputs."""
 
     async def read(what: Callable[[], object]) -> Response:
         return await answer_with(what, threads)
@@ -90,6 +80,16 @@ def add_runs(
             return {"missed": [wire.encode_missed(record) for record in records]}
 
         return await read(missed)
+
+
+def add_outputs(
+    app: Application,
+    reader: Reader,
+    threads: trio.CapacityLimiter,
+    output: Path,
+    is_closing: Callable[[], bool],
+) -> None:
+    """Add the routes of what runs have written; who follows is sent away when ``is_closing``."""
 
     @app.get("/api/v1/run/output/<run_id>/")
     @app.get("/api/v1/run/<run_id>/output/")
