@@ -59,6 +59,17 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "resume_at_next_scheduled_time": st.booleans(),
     "rerun_lost": st.booleans(),
     "tags": st.lists(st.sampled_from(["backup", "a b", "日次"]), unique=True, max_size=3),
+    "cron": st.sampled_from(["", "0 9 * * MON-FRI", "@daily", "*/5 0-6 L * 1#2"]),
+    "schedules": st.lists(
+        st.sampled_from(["R//PT10S", "0 0 29 2 *", "R/2990-01-31T18:00:00Z/P1M"]), max_size=2
+    ),
+    "not_after": st.sampled_from(["", "2995-01-01", "2995-01-01T00:00:00Z"]).filter(
+        lambda text: text != "2995-01-01"
+    ),
+    "excluded_dates": st.lists(
+        st.sampled_from(["2026-12-25", "2026-12-24/2027-01-01"]), max_size=2
+    ),
+    "jitter": st.sampled_from(["", "PT5M", "PT0.5S"]),
     "env": st.dictionaries(st.sampled_from(["LANG", "A b", "日"]), _TEXTS, max_size=3),
     "cwd": st.sampled_from(["", "/", "/tmp/a b"]),
     "user": st.sampled_from(["", "nobody", "65534"]),
@@ -110,6 +121,14 @@ NEARLY: dict[str, list[Any]] = {
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
     "rerun_lost": ["true", 1, None, []],
     "tags": [[""], [" a"], ["a,b"], [None], [1], ["t" * 101], ["\0"], "x", {}, 7],
+    "cron": ["* * * *", "61 * * * *", "0 0 30 2 *", "@reboot", "* * * * *\n", "\0", "９ * * * *"],
+    "schedules": [["* * *"], [""], ["R//P0D"], [None], ["\0"], "R//P1D", {}, ["R//P1D"] * 101],
+    "not_after": ["tomorrow", "2030-13-01T00:00Z", "\0", "２030-01-01T00:00Z"],
+    "excluded_dates": [
+        *(["2026-02-30"], ["2026-1-1"], ["2026-12-25/2026-12-24"], [""], [None], "2026-12-25"),
+        ["2026-12-25"] * 1001,
+    ],
+    "jitter": ["P1D", "5m", "PT0S", "PT90000H", "\0"],
     "env": [
         {"": "x"},
         {"A=B": "x"},
@@ -143,6 +162,13 @@ NEARLY: dict[str, list[Any]] = {
 
 assert set(NEARLY) == set(TYPES)
 assert set(GOOD) == set(TYPES) - {"parent_jobs", "on_failure_job", "remote_properties"}
+
+NO_SCHEDULE: Fields = {
+    **dict.fromkeys(("schedule", "cron", "not_after", "jitter"), ""),
+    "schedules": [],
+    "excluded_dates": [],
+}
+"""What a child says of the time at which it runs."""
 
 READ_ONLY = [
     *("id", "dependent_jobs", "next_run_at", "success_count", "error_count", "last_success"),
@@ -195,7 +221,7 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
     # Not both: together they might close a circle.
     if followed == "parents":
         fields["parent_jobs"] = draw(st.lists(st.sampled_from(ids), min_size=1, max_size=3))
-        fields["schedule"] = ""
+        fields |= NO_SCHEDULE
     elif followed == "failure":
         fields["on_failure_job"] = draw(st.sampled_from(ids))
     ignored = draw(st.dictionaries(st.sampled_from(READ_ONLY), values, max_size=2))
@@ -224,7 +250,7 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
     if key in Execution.__struct_fields__:  # only a command has them
         fields = draw(good_fields([], remote=False))
     if key == "parent_jobs":
-        fields["schedule"] = ""
+        fields |= NO_SCHEDULE
     if key in ("name", "command") and draw(st.booleans()):
         return key, {name: fields[name] for name in fields if name != key}
     return key, fields | {key: value}
@@ -275,7 +301,7 @@ def good_lists(draw: st.DrawFn, ids: list[str]) -> list[Fields]:
             fields = {key: drawn[key] for key in drawn if key not in _FOLLOWING}
         if kind == "parents":
             fields["parent_jobs"] = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3))
-            fields["schedule"] = ""
+            fields |= NO_SCHEDULE
         elif kind == "failure":
             fields["on_failure_job"] = draw(st.sampled_from(known))
         entries.append(fields)

@@ -69,6 +69,20 @@ class Retrying(Struct, frozen=True, gc=False, omit_defaults=True):
     retry_exit_codes: tuple[int, ...] = ()
 
 
+class Timing(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What may be said of a job's occurrences beside its ``schedule`` (rules S11 to S16).
+
+    ``schedules`` are further ones, of ISO 8601 or cron; ``not_after`` is a date-time,
+    ``excluded_dates`` are dates or pairs of them, ``jitter`` is an exact ISO 8601 duration.
+    """
+
+    cron: str = ""
+    schedules: tuple[str, ...] = ()
+    not_after: str = ""
+    excluded_dates: tuple[str, ...] = ()
+    jitter: str = ""
+
+
 class Remote(Struct, frozen=True, gc=False, omit_defaults=True):
     """The request that an attempt of a remote job is (rule Q1).
 
@@ -126,12 +140,14 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     policy: Policy = Policy()
     retrying: Retrying = Retrying()
     execution: Execution = Execution()
+    timing: Timing = Timing()
 
 
 GROUPS: dict[str, type[Struct]] = {
     "policy": Policy,
     "retrying": Retrying,
     "execution": Execution,
+    "timing": Timing,
 }
 """The groups of a definition, by the name of their field."""
 

@@ -9,7 +9,8 @@ from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import Cause, Job, Missed, Occurrence, Progress, Reason, Trigger
-from kala_trio.core.schedule import Schedule, find_zone, later, parse_schedule
+from kala_trio.core.schedule import Schedule, find_zone, later
+from kala_trio.core.timetable import Times, Timetable, times_of
 
 _MOMENT = timedelta(microseconds=1)
 
@@ -25,13 +26,12 @@ class Span(Struct, frozen=True, gc=False):
     last_occurrence: int | None = None
 
 
-def schedule_of(job: Job) -> Schedule | None:
+def schedule_of(job: Job) -> Times | None:
     """Return the job's schedule; a child has none, an unscheduled job runs once (rule S10)."""
-    definition = job.definition
-    if definition.parent_jobs:
+    it = job.definition
+    if it.parent_jobs:
         return None
-    text = definition.schedule or "R0//PT1S"
-    return parse_schedule(text, definition.time_zone, accepted_at=job.scheduled_from)
+    return times_of(job.id, it.schedule, it.time_zone, it.timing, job.scheduled_from)
 
 
 def first_occurrence(job: Job) -> Occurrence | None:
@@ -70,7 +70,7 @@ class Due(Struct, frozen=True):
     ``first`` is as it was noted: what the zone database says of it may have changed since.
     """
 
-    schedule: Schedule
+    schedule: Times
     first: Occurrence
     latest: Occurrence
 
@@ -111,7 +111,7 @@ class Due(Struct, frozen=True):
 
 def is_scheduled(definition: Definition) -> bool:
     """Tell whether a schedule is written in a definition."""
-    return bool(definition.schedule)
+    return bool(definition.schedule or definition.timing.cron or definition.timing.schedules)
 
 
 def is_timed_alike(job: Job, definition: Definition) -> bool:
@@ -119,7 +119,8 @@ def is_timed_alike(job: Job, definition: Definition) -> bool:
     own = job.definition
     if bool(own.parent_jobs) or bool(definition.parent_jobs):
         return bool(own.parent_jobs) == bool(definition.parent_jobs)
-    return (own.schedule, own.time_zone) == (definition.schedule, definition.time_zone)
+    texts = (own.schedule, own.time_zone) == (definition.schedule, definition.time_zone)
+    return texts and own.timing == definition.timing
 
 
 def due_of(job: Job, progress: Progress, now: datetime) -> Due | None:
@@ -131,7 +132,7 @@ def due_of(job: Job, progress: Progress, now: datetime) -> Due | None:
     return Due(schedule, first, _last_at(schedule, now, first)) if schedule else None
 
 
-def _last_at(schedule: Schedule, t: datetime, first: Occurrence) -> Occurrence:
+def _last_at(schedule: Times, t: datetime, first: Occurrence) -> Occurrence:
     """Return the last occurrence that is not later than ``t``, and none before ``first``."""
     last = schedule.last_at(t)
     return last if last and last.number > first.number else first
@@ -193,7 +194,7 @@ def with_missed(
 def _adjacent(job: Job, progress: Progress, latest: Missed, missed: Span) -> bool:
     """Nothing lies between the two: no occurrence, or for other causes no attempt."""
     match schedule_of(job), latest.last_occurrence, missed.first_occurrence:
-        case Schedule() as schedule, int(before), int(after):
+        case (Schedule() | Timetable()) as schedule, int(before), int(after):
             return schedule.count(before + 1, after - 1) == 0
         case _:
             attempted = progress.last_attempted_run

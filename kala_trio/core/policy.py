@@ -17,7 +17,7 @@ def check_policy(definition: Definition) -> None:
         Refused: naming the key at fault.
     """
     policy = definition.policy
-    _check_delay("timeout", policy.timeout)
+    check_delay("timeout", policy.timeout)
     if not 0 <= policy.max_running <= _MOST_RUNNING:
         problem = f"must be 1 to {_MOST_RUNNING}, or 0 for no limit"
         raise refused("max_running", problem, policy.max_running)
@@ -42,8 +42,8 @@ def check_retrying(definition: Definition) -> None:
         Refused: naming the key at fault.
     """
     retrying = definition.retrying
-    _check_delay("retry_delay", retrying.retry_delay)
-    _check_delay("retry_max_delay", retrying.retry_max_delay)
+    check_delay("retry_delay", retrying.retry_delay)
+    check_delay("retry_max_delay", retrying.retry_max_delay)
     if not 1 <= retrying.retry_backoff <= _MOST_BACKOFF:
         problem = f"must be a number from 1 to {_MOST_BACKOFF}"
         raise refused("retry_backoff", problem, retrying.retry_backoff)
@@ -57,7 +57,8 @@ def check_retrying(definition: Definition) -> None:
         raise refused("retry_exit_codes", "must name each code once", list(codes))
 
 
-def _check_delay(field: str, text: str) -> None:
+def check_delay(field: str, text: str) -> None:
+    """Refuse what is neither empty nor an exact duration of ten years at most."""
     if not text:
         return
     duration = Duration.parse(text, field=field)

@@ -202,10 +202,10 @@ def _parsed(text: str, time_zone: str, accepted_at: datetime) -> Schedule:
         raise Malformed("schedule", problem, found=text, example=_EXAMPLE)
     repetitions, start, rest, once = shape.groups()
     if once is not None:
-        return Schedule(_date_time(once, "start", time_zone, UTC), None, 0)
+        return Schedule(date_time(once, "start", time_zone, UTC), None, 0)
     repeats = _repeats(repetitions)
     if start:
-        anchor = _date_time(start, "start", time_zone, UTC)
+        anchor = date_time(start, "start", time_zone, UTC)
     elif not _is_date_time(rest):
         anchor = accepted_at.astimezone(find_zone(time_zone))
     else:
@@ -214,7 +214,7 @@ def _parsed(text: str, time_zone: str, accepted_at: datetime) -> Schedule:
     if not rest and start and repeats == 0:
         return Schedule(anchor, None, 0)
     if _is_date_time(rest):
-        end = _resolved(_date_time(rest, "end", "", anchor.tzinfo or UTC))
+        end = _resolved(date_time(rest, "end", "", anchor.tzinfo or UTC))
         elapsed = (end - _resolved(anchor)) // _MICROSECOND
         if elapsed <= 0:
             raise Malformed("end", "must be later than the start", found=rest, example=_EXAMPLE)
@@ -234,7 +234,7 @@ def _repeats(text: str) -> int | None:
     return None if match[1] in ("", "-1") else int(match[1])
 
 
-def _date_time(text: str, field: str, time_zone: str, default: tzinfo) -> datetime:
+def date_time(text: str, field: str, time_zone: str, default: tzinfo) -> datetime:
     """Read one date-time by rule S2; without an offset and any zone it is one of ``default``."""
     match = _DATE_TIME.fullmatch(text)
     if match is None:

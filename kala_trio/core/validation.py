@@ -13,6 +13,7 @@ from kala_trio.core.execution import check_execution
 from kala_trio.core.policy import check_policy, check_retrying
 from kala_trio.core.remote import check_remote
 from kala_trio.core.schedule import find_zone, parse_schedule
+from kala_trio.core.timing import check_timing
 
 MOST_RETRIES = 1_000_000
 """A run that fails at once, again and again, still ends some day."""
@@ -55,6 +56,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     if definition.epsilon:
         Duration.parse(definition.epsilon, field="epsilon")
     _check_schedule(definition, accepted_at)
+    check_timing(definition, accepted_at)
     check_policy(definition)
     check_retrying(definition)
     check_execution(definition)

@@ -1,0 +1,61 @@
+"""What makes a job's further schedules, and what is left out of them, acceptable (S11 to S16)."""
+
+from datetime import datetime
+
+from kala_trio.core.definition import Definition, Timing
+from kala_trio.core.errors import Malformed, Refused
+from kala_trio.core.examples import refused
+from kala_trio.core.expression import parse_expression
+from kala_trio.core.policy import check_delay
+from kala_trio.core.schedule import date_time, parse_schedule
+from kala_trio.core.timetable import is_cron, parse_dates, zone_of
+
+_MOST_SCHEDULES = 100
+_MOST_DATES = 1_000
+
+
+def check_timing(definition: Definition, accepted_at: datetime) -> None:
+    """Check all keys but ``schedule`` and ``time_zone``, which must be good already.
+
+    Raises:
+        Refused: naming the key at fault.
+    """
+    timing = definition.timing
+    if timing == Timing():
+        return
+    if definition.parent_jobs:
+        key = next(key for key in Timing.__struct_fields__ if getattr(timing, key))
+        problem = "a job that its parents trigger has no schedule of its own"
+        raise refused(key, problem, getattr(timing, key))
+    if timing.cron:
+        parse_expression(timing.cron, "cron")
+    _check_schedules(definition, accepted_at)
+    if timing.not_after:
+        zone = zone_of(definition.schedule, definition.time_zone, accepted_at)
+        try:
+            date_time(timing.not_after, "not_after", "", zone)
+        except Malformed as error:
+            raise refused("not_after", error.problem, timing.not_after) from None
+    if len(timing.excluded_dates) > _MOST_DATES:
+        found = len(timing.excluded_dates)
+        raise refused("excluded_dates", f"must be {_MOST_DATES} at most", found)
+    for text in timing.excluded_dates:
+        parse_dates(text)
+    check_delay("jitter", timing.jitter)
+
+
+def _check_schedules(definition: Definition, accepted_at: datetime) -> None:
+    schedules = definition.timing.schedules
+    if len(schedules) > _MOST_SCHEDULES:
+        raise refused("schedules", f"must be {_MOST_SCHEDULES} at most", len(schedules))
+    for text in schedules:
+        try:
+            if is_cron(text):
+                parse_expression(text, "schedules")
+            else:
+                parse_schedule(text, definition.time_zone, accepted_at=accepted_at)
+        except Malformed as error:
+            part = "" if error.field in ("schedule", "schedules") else f"{error.field}: "
+            raise Refused(
+                "schedules", f"{part}{error.problem}", found=error.found, example=error.example
+            ) from None
