@@ -15,7 +15,7 @@ import msgspec
 from kala_trio.core.definition import Definition, from_keys
 from kala_trio.core.errors import Refused
 from kala_trio.core.examples import refused
-from kala_trio.keys import READERS, UNSUPPORTED, Reader, check_unused, read_text
+from kala_trio.keys import READERS, Reader, read_text
 
 _OUT_OF_RANGE = "holds a number out of range"
 _EXAMPLE_BODY = '{"name": "hello", "command": "echo hello", "schedule": "R2//PT10S"}'
@@ -43,6 +43,9 @@ _READ_ONLY = {
 }
 
 
+# Kala of 2015 names it so.
+_OTHER_NAMES = {"TemplateDelimiters": "template_delimiters"}
+
 # What has the form of an id is one; anything else that a list refers to is a name.
 _ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
@@ -64,7 +67,7 @@ def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) 
     """
     patch = _as_object(_decode(body))
     for name in patch:
-        if name not in READERS and name not in UNSUPPORTED and name not in _READ_ONLY:
+        if _OTHER_NAMES.get(name, name) not in READERS and name not in _READ_ONLY:
             raise _unknown(name)
     return _definition(_merged(before, patch), READERS, default_owner)
 
@@ -174,11 +177,10 @@ def _bad_list(problem: str, found: object) -> Refused:
 
 def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
     fields: dict[str, Any] = {}
-    for name, value in given.items():
+    for written, value in given.items():
+        name = _OTHER_NAMES.get(written, written)
         if name in readers:
             fields[name] = readers[name](name, value)
-        elif name in UNSUPPORTED:
-            check_unused(name, value)
         elif name not in _READ_ONLY:
             raise _unknown(name)
     _check_kind(fields)
@@ -256,7 +258,7 @@ def _bad_body(problem: str, found: object) -> Refused:
 
 
 def _unknown(name: str) -> Refused:
-    near = difflib.get_close_matches(name[:50], [*READERS, *UNSUPPORTED], n=1)
+    near = difflib.get_close_matches(name[:50], READERS, n=1)
     example = f'"{near[0]}"' if near else _EXAMPLE_BODY
     return Refused(_shown(name), "a job has no such field", found=name, example=example)
 

@@ -45,14 +45,6 @@ def _ids(name: str, value: object) -> tuple[str, ...]:
     return tuple(read_text(name, each) for each in value)
 
 
-def check_unused(name: str, value: object) -> None:
-    """Refuse what asks for a template."""
-    if not (value is None or value == ""):
-        example = UNSUPPORTED[name]
-        problem = f"anything but {example} is not supported by this version"
-        raise Refused(name, problem, found=value, example=example)
-
-
 def _one_of(choices: type[StrEnum]) -> Reader:
     def read(name: str, value: object) -> StrEnum:
         for choice in choices:
@@ -164,6 +156,7 @@ READERS: dict[str, Reader] = {
     "rerun_lost": _flag,
     "tags": _texts,
     "remote_properties": _remote,
+    "template_delimiters": read_text,
     "cron": read_text,
     "schedules": _texts,
     "not_after": read_text,
@@ -187,8 +180,4 @@ READERS: dict[str, Reader] = {
     "retry_max_delay": read_text,
     "retry_jitter": _decimal,
     "retry_exit_codes": _numbers,
-}
-UNSUPPORTED = {
-    "template_delimiters": '""',
-    "TemplateDelimiters": '""',
 }

@@ -53,7 +53,7 @@ def encode_job(view: JobView) -> dict[str, object]:
         **counts,
         "metadata": counts | {"number_of_finished_runs": progress.finished},
         **_encode_kind(definition),
-        "template_delimiters": "",
+        "template_delimiters": definition.template_delimiters,
         "stats": [encode_stat(run) for run in view.stats],
         "is_done": not waits,
         **({"pending": _encode_trigger(progress.pending)} if progress.pending else {}),

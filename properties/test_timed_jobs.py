@@ -64,6 +64,19 @@ def test_a_backlog_of_several_schedules_runs_in_order() -> None:
     assert hours == ["00:00", "00:30", "01:00", "02:00", "02:30", "03:00"]
 
 
+def test_what_is_left_of_a_backlog_has_its_turn_in_the_order_of_its_own_time() -> None:
+    """L9, L11: and not in that of the oldest, which was missed."""
+    world = World()
+    one = Policy(catch_up=CatchUp.ALL, catch_up_limit=1)
+    world.do(Create("a", Definition("a", "true", schedule="R//PT7S", policy=one)))
+    world.do(Create("b", Definition("b", "true", schedule="R//PT10S")))
+    world.settle()
+    for job_id in "ab":
+        world.succeed(job_id)
+    world.advance(25)
+    assert world.started() == ["a", "b", "b", "a"]
+
+
 @pytest.mark.parametrize(
     "timing",
     [

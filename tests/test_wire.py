@@ -316,8 +316,7 @@ WRONG_TYPES: dict[str, list[object]] = {
     "rerun_lost": [0, "false", None],
     "type": [2, "0", 0.0, False, None],
     "remote_properties": [{"a": 0}, [], "", 0],
-    "template_delimiters": ["{{ }}", {}, 0],
-    "TemplateDelimiters": ["{{ }}"],
+    "template_delimiters": [{}, 0],
 }
 
 

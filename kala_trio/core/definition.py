@@ -137,6 +137,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     rerun_lost: bool = False
     tags: tuple[str, ...] = ()
     remote_properties: Remote | None = None
+    template_delimiters: str = ""
     policy: Policy = Policy()
     retrying: Retrying = Retrying()
     execution: Execution = Execution()

@@ -15,6 +15,7 @@ EXAMPLES = {
     "epsilon": '"PT5M"',
     "resume_at_next_scheduled_time": "false",
     "rerun_lost": "false",
+    "template_delimiters": '"{{ }}"',
     "tags": '["backup", "nightly"] or null',
     "cron": '"0 9 * * MON-FRI"',
     "schedules": '["0 9 * * MON-FRI", "R/2030-01-01T18:00:00Z/P1M"]',

@@ -39,7 +39,8 @@ def _pause(retrying: Retrying, run: Run) -> timedelta:
         grown = retrying.retry_backoff ** (run.attempts - 1)
     except OverflowError:
         grown = float(_LONGEST)
-    pause = min(int(_microseconds(retrying.retry_delay) * grown), most)
+    # What has grown beyond all numbers is no integer.
+    pause = int(min(_microseconds(retrying.retry_delay) * grown, most))
     if retrying.retry_jitter:
         digest = blake2b(f"{run.id} {run.attempts}".encode(), digest_size=8).digest()
         pause -= int(pause * retrying.retry_jitter * int.from_bytes(digest, "big") / _HASHES)

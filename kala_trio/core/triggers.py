@@ -50,11 +50,12 @@ class Triggers:
         if progress.pending and not is_busy(job, progress) and job.id not in self._state.held:
             self.take_pending(job)
         elif due := due_of(job, progress, self._state.now):
+            # Where some are missed, what is left has its turn in the order of its own S.
             if job.definition.policy.catch_up is CatchUp.ALL:
-                due = self._limited(job, due, Reason.LATE)
-                self._keep_next(job, due, due.first)
-                self.add(job.id, trigger_of(due.first))
-            elif older := due.older():  # the latest has its turn in the order of its own S
+                if self._limited(job, due, Reason.LATE) == due:
+                    self._keep_next(job, due, due.first)
+                    self.add(job.id, trigger_of(due.first))
+            elif older := due.older():
                 self._state.keep(replace(progress, next=due.latest))
                 self.miss_pending(job, Reason.OVERLAP)
                 busy = is_busy(job, progress) or job.id in self._state.held

@@ -5,9 +5,12 @@ from pathlib import Path
 import trio
 
 from kala_trio.clock import Clock
+from kala_trio.core.errors import Refused
+from kala_trio.core.job import NotStarted
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.process import LocalRunner
 from kala_trio.runner.remote import RemoteRunner
+from kala_trio.templates import filled_in
 
 
 class Dispatch:
@@ -15,11 +18,17 @@ class Dispatch:
 
     def __init__(self, output: Path, clock: Clock, leftovers: trio.Nursery) -> None:
         """Let each runner keep outputs under ``output``; ``leftovers`` is the local one's."""
+        self._clock = clock
         self._local = LocalRunner(output, clock, leftovers)
         self._remote = RemoteRunner(output, clock)
 
     async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Run an attempt to its end, or until ``ending`` is cancelled."""
+        try:
+            act = filled_in(act)
+        except Refused as error:  # with what this attempt fills in, a URL is none, say
+            now, reason = self._clock.now(), str(error)
+            return AttemptEnded(act.run.id, act.number, now, now, NotStarted(reason))
         runner = self._remote if act.definition.remote_properties else self._local
         return await runner.run_attempt(act, ending)
 

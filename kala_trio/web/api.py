@@ -23,9 +23,9 @@ from kala_trio.core.messages import (
     Request,
     Start,
 )
-from kala_trio.core.validation import check
 from kala_trio.store.finding import JobState, Mark, Order, Search
 from kala_trio.store.reader import JobView, Reader
+from kala_trio.templates import accepted
 from kala_trio.threads import in_thread
 from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
@@ -84,7 +84,7 @@ def create_app(
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         definition = bodies.decode_job(body, default_owner=default_owner)
         job_id = str(uuid.uuid4())
-        await ask(Create(job_id, check(definition, datetime.now(UTC))))
+        await ask(Create(job_id, accepted(definition, datetime.now(UTC))))
         return json_answer(wire.encode({"id": job_id}), 201)
 
     @app.post("/api/v1/job/bulk/")
@@ -195,7 +195,7 @@ def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
     creates, now = [], datetime.now(UTC)
     for position, (job_id, definition) in enumerate(jobs):
         try:
-            creates.append(Create(job_id, check(definition, now)))
+            creates.append(Create(job_id, accepted(definition, now)))
         except Refused as error:
             raise error.within(position) from None
     return tuple(creates)

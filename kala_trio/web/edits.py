@@ -10,8 +10,8 @@ from kala_trio import bodies, wire
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Outdated, Refused, no_run
 from kala_trio.core.messages import Cancel, Edit, Request
-from kala_trio.core.validation import check
 from kala_trio.store.reader import JobView, Reader
+from kala_trio.templates import accepted
 from kala_trio.web.answers import found, json_answer, nothing
 from kala_trio.web.application import Application
 
@@ -28,7 +28,7 @@ def add_edits(
     """Add the routes to ``app`` (rules M4, M5, M6)."""
 
     async def edit(job_id: str, definition: Definition, version: int | None) -> Response:
-        await ask(Edit(job_id, check(definition, datetime.now(UTC)), version))
+        await ask(Edit(job_id, accepted(definition, datetime.now(UTC)), version))
         return show_job(found(reader.job(job_id), job_id))
 
     @app.put("/api/v1/job/<job_id>/")

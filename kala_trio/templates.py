@@ -1,0 +1,242 @@
+"""Commands and requests with blanks that each attempt fills in (rules E7 to E9).
+
+Jinja reads them, but of its language only names, attributes and one filter are left: to fill in a
+blank takes as long as to write the value down. That is done beside the scheduler, so nothing that a
+client writes may take longer.
+"""
+
+import re
+import shlex
+from collections.abc import Callable
+from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from kala_trio.core.definition import Definition, Remote
+from kala_trio.core.errors import Refused
+from kala_trio.core.examples import refused
+from kala_trio.core.job import Run
+from kala_trio.core.messages import StartAttempt
+from kala_trio.core.remote import check_remote
+from kala_trio.core.schedule import find_zone
+from kala_trio.core.validation import check
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+NAMES = (
+    *("job.id", "job.name", "job.owner", "run_id", "attempt", "scheduled_at", "cause"),
+    "source_run_id",
+)
+"""What may stand in a blank."""
+
+_EXAMPLE = "\"echo {{ job.name }} {{ scheduled_at | date('%Y-%m-%d') }}\""
+_DELIMITERS = re.compile(r"[^\w\s'\"\\]{1,5}")
+_FORMAT = re.compile(r"(?:[^%]|%[YmdHMSjfGVu%])*")
+_LONGEST_FORMAT = 100
+_LONGEST_COMMAND = 10_000
+_NOT_WRITTEN = "\0"  # which no text that is accepted holds
+_RETURN = f"{_NOT_WRITTEN}r"
+
+
+class _Moment(Struct, frozen=True):
+    """S as a template sees it: written by RFC 3339 in UTC, or by ``date`` in the job's zone."""
+
+    at: datetime
+    zone: tzinfo
+
+    def __str__(self) -> str:
+        return self.at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def accepted(definition: Definition, accepted_at: datetime) -> Definition:
+    """Return ``definition`` as it is to be kept, if it is one: ``check``, with blanks filled in.
+
+    Raises:
+        Refused: naming the key at fault.
+    """
+    if not definition.template_delimiters:
+        return check(definition, accepted_at)
+    if len(definition.command) > _LONGEST_COMMAND:
+        problem = f"must have {_LONGEST_COMMAND} characters at most"
+        raise refused("command", problem, definition.command)
+    moment = _Moment(accepted_at, find_zone(""))
+    values = {
+        "job.id": "93b65499-b211-49ce-57e0-19e735cc5abd",
+        "job.name": "a",
+        "job.owner": "b",
+        "run_id": "93b65499-b211-49ce-57e0-19e735cc5abd.1",
+        "attempt": 1,
+        "scheduled_at": moment,
+        "cause": "occurrence",
+        "source_run_id": "",
+    }
+    checked = check(_filled_in(definition, values), accepted_at)
+    return replace(
+        checked, command=definition.command, remote_properties=definition.remote_properties
+    )
+
+
+def filled_in(act: StartAttempt) -> StartAttempt:
+    """Return an attempt whose command or request has all blanks filled in.
+
+    Raises:
+        Refused: the request that comes of it is none.
+    """
+    definition, run = act.definition, act.run
+    if not definition.template_delimiters:
+        return act
+    filled = _filled_in(definition, _values(definition, run, act.number))
+    if remote := filled.remote_properties:
+        check_remote(filled, remote)
+    return replace(act, definition=filled)
+
+
+def _values(definition: Definition, run: Run, attempt: int) -> dict[str, object]:
+    zone = find_zone(definition.time_zone)
+    return {
+        "job.id": run.job_id,
+        "job.name": run.job_name,
+        "job.owner": definition.owner,
+        "run_id": run.id,
+        "attempt": attempt,
+        "scheduled_at": _Moment(run.trigger.scheduled_at, zone),
+        "cause": run.trigger.cause.value,
+        "source_run_id": run.trigger.source or "",
+    }
+
+
+def _filled_in(definition: Definition, values: dict[str, object]) -> Definition:
+    delimiters = definition.template_delimiters
+    command, remote = definition.command, definition.remote_properties
+    if definition.execution.shell:
+        command = _fill(delimiters, "command", command, values, shlex.quote)
+    elif command:
+        command = _filled_in_words(delimiters, command, values)
+    if remote:
+        remote = _filled_in_remote(delimiters, remote, values)
+    # What has been filled in has no blanks any more.
+    return replace(definition, command=command, remote_properties=remote)
+
+
+def _filled_in_words(delimiters: str, command: str, values: dict[str, object]) -> str:
+    """Fill in the words of a command one by one, so that no value ever makes two."""
+    found: list[str] = []
+
+    def put_aside(value: str) -> str:
+        found.append(value)
+        return f"{_NOT_WRITTEN}{len(found) - 1}{_NOT_WRITTEN}"
+
+    words = _words(_fill(delimiters, "command", command, values, put_aside))
+    place = re.compile(f"{_NOT_WRITTEN}([0-9]+){_NOT_WRITTEN}")
+    return shlex.join(place.sub(lambda match: found[int(match[1])], word) for word in words)
+
+
+def _filled_in_remote(delimiters: str, remote: Remote, values: dict[str, object]) -> Remote:
+    url = _fill(delimiters, "remote_properties.url", remote.url, values, _quoted_for_url)
+    body = _fill(delimiters, "remote_properties.body", remote.body, values)
+    headers = tuple(
+        (
+            name,
+            tuple(_fill(delimiters, "remote_properties.headers", each, values) for each in some),
+        )
+        for name, some in remote.headers
+    )
+    return replace(remote, url=url, body=body, headers=headers)
+
+
+def _quoted_for_url(value: str) -> str:
+    return quote(value, safe="")
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        problem = f"cannot be split into words ({error})"
+        raise _refused("command", problem, command.replace(_NOT_WRITTEN, "")) from None
+
+
+def _fill(
+    delimiters: str,
+    field: str,
+    text: str,
+    values: dict[str, object],
+    written: Callable[[str], str] = str,
+) -> str:
+    """Fill in the blanks of a text; ``written`` makes what is written of each value."""
+    from jinja2 import TemplateError  # noqa: PLC0415 - most daemons have no templates
+
+    try:
+        nodes = _parsed(delimiters, text)
+    except (TemplateError, RecursionError) as error:
+        raise _refused(field, f"cannot be read as a template ({error})", text) from None
+    return "".join(_part(field, text, each, values, written) for each in nodes)
+
+
+@lru_cache(1024)
+def _parsed(delimiters: str, text: str) -> list[Any]:
+    # Jinja would make other ends of lines of these.
+    tree: Any = _environment(delimiters).parse(text.replace("\r", _RETURN))
+    return [node for output in tree.body for node in getattr(output, "nodes", [output])]
+
+
+@lru_cache(64)
+def _environment(delimiters: str) -> "Environment":
+    from jinja2 import Environment  # noqa: PLC0415 - the same
+
+    parts = delimiters.split()
+    if len(parts) != 2 or parts[0] == parts[1] or not all(map(_DELIMITERS.fullmatch, parts)):
+        problem = "must be two different signs with a blank between them, without letters"
+        raise refused("template_delimiters", problem, delimiters)
+    return Environment(
+        variable_start_string=parts[0],
+        variable_end_string=parts[1],
+        block_start_string=f"{_NOT_WRITTEN}%",
+        block_end_string=f"%{_NOT_WRITTEN}",
+        comment_start_string=f"{_NOT_WRITTEN}#",
+        comment_end_string=f"#{_NOT_WRITTEN}",
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701 - nothing of it is HTML
+    )
+
+
+def _part(
+    field: str, text: str, node: Any, values: dict[str, object], written: Callable[[str], str]
+) -> str:
+    """Return what one part of a template comes to: text as it is, or a value."""
+    from jinja2 import nodes  # noqa: PLC0415 - the same
+
+    if isinstance(node, nodes.TemplateData):
+        return str(node.data).replace(_RETURN, "\r")
+    if isinstance(node, nodes.Name):
+        return written(_value(field, text, node.name, values))
+    if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
+        return written(_value(field, text, f"{node.node.name}.{node.attr}", values))
+    if isinstance(node, nodes.Filter) and node.name == "date" and len(node.args) == 1:
+        name = node.node.name if isinstance(node.node, nodes.Name) else ""
+        return written(_date(field, text, node.args[0], values.get(name)))
+    problem = "may hold names, and date of scheduled_at, between its delimiters only"
+    raise _refused(field, problem, text)
+
+
+def _value(field: str, text: str, name: str, values: dict[str, object]) -> str:
+    if name not in NAMES:
+        raise _refused(field, f"there is no {name}; what there is: {', '.join(NAMES)}", text)
+    return str(values[name])
+
+
+def _date(field: str, text: str, argument: Any, moment: object) -> str:
+    form = getattr(argument, "value", None)
+    good = isinstance(form, str) and len(form) <= _LONGEST_FORMAT and _FORMAT.fullmatch(form)
+    if not (good and isinstance(form, str) and isinstance(moment, _Moment)):
+        raise _refused(field, "may format a date by %Y %m %d %H %M %S %j %f %G %V %u only", text)
+    return moment.at.astimezone(moment.zone).strftime(form)
+
+
+def _refused(field: str, problem: str, found: str) -> Refused:
+    return Refused(field, problem, found=found, example=_EXAMPLE)
