@@ -436,10 +436,14 @@ class Model:
                 first = min(self.waiting, key=lambda each: (each[1].at, each[0].number))
                 self.waiting.remove(first)
                 self._serve_one(*first)
-            held = [job for job in self.jobs if job.held and self._has_room(job.held[1])]
+            held = [
+                (job.held[0], job.number, job)
+                for job in self.jobs
+                if job.held and self._has_room(job.held[1])
+            ]
             if self.stopping or not held:
                 return
-            job = min(held, key=lambda job: (job.held, job.number))
+            *_, job = min(held, key=lambda each: each[:2])
             job.held = None
             if job.pending:
                 pending, job.pending = job.pending, None
