@@ -128,3 +128,7 @@ def test_why_it_did_not_run_is_in_the_list_of_runs(daemon: Daemon, tmp_path: Pat
     found = daemon.get("/job/?state=waiting&name=JO&sort=-created")
     assert [*found["jobs"]] == [job_id]
     assert daemon.get(f"/run/?outcome=missed&job={job_id}")["runs"] == [missed]
+    daemon.post(f"/run/cancel/{job_id}.1/")
+    eventually(lambda: daemon.outcomes(job_id) == ["cancelled", None])
+    daemon.post(f"/run/cancel/{job_id}.2/")
+    eventually(lambda: daemon.outcomes(job_id) == ["cancelled", "cancelled"])
