@@ -35,7 +35,7 @@ NAMES = (
 """What may stand in a blank."""
 
 _EXAMPLE = "\"echo {{ job.name }} {{ scheduled_at | date('%Y-%m-%d') }}\""
-_DELIMITERS = re.compile(r"[^\w\s'\"\\]{1,5}")
+_DELIMITERS = re.compile(r"[!#$%&()*+,./:;<=>?@\[\]^`{|}~-]{1,5}")
 _FORMAT = re.compile(r"(?:[^%]|%[YmdHMSjfGVu%])*")
 _LONGEST_FORMAT = 100
 _LONGEST_COMMAND = 10_000

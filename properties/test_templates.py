@@ -113,6 +113,14 @@ def test_any_text_is_a_template_or_is_refused_as_none(text: str) -> None:
             assert filled(kept).command == definition.command
 
 
+@pytest.mark.parametrize("signs", ["\0 {", "{{", "{{ {{", "a b", "' '", "{{ }} x", "« »", "\\ /"])
+def test_delimiters_that_are_no_two_different_signs_are_refused(signs: str) -> None:
+    """E7: what a text can't hold would let all of it pass for text."""
+    with pytest.raises(Refused) as refusal:
+        accepted(Definition("a", "true", template_delimiters=signs), NOW)
+    assert refusal.value.field == "template_delimiters"
+
+
 def test_the_names_that_there_are_are_all_that_a_refusal_offers() -> None:
     """E9."""
     with pytest.raises(Refused) as refusal:
