@@ -192,10 +192,16 @@ class Machine(RuleBasedStateMachine):
     def edit(self, data: st.DataObject, draft: Definition) -> None:
         """Put another definition in the place of a job's own; it may well be refused."""
         names = [job.name for job in self.model.jobs]
+        waiting = [job.name for job in self.model.jobs if self.waits(job)]
         if names:
-            name = data.draw(st.sampled_from(names))
+            name = data.draw(st.sampled_from(waiting or names) | st.sampled_from(names))
             _, definition = self.drawn(data, draft, names)
             self.edit_to(data, name, definition)
+
+    def waits(self, job: model_values.Job) -> bool:
+        """Tell whether an occurrence of a job was due and has not run."""
+        is_pending = job.pending is not None and job.pending.cause == "occurrence"
+        return is_pending or (job.next is not None and job.next.at <= self.model.now)
 
     @rule(data=st.data(), policy=policies, retrying=retryings)
     def edit_policy(self, data: st.DataObject, policy: Policy, retrying: Retrying) -> None:
