@@ -36,9 +36,10 @@ NAMES = (
 
 _EXAMPLE = "\"echo {{ job.name }} {{ scheduled_at | date('%Y-%m-%d') }}\""
 _DELIMITERS = re.compile(r"[!#$%&()*+,./:;<=>?@\[\]^`{|}~-]{1,5}")
-_FORMAT = re.compile(r"(?:[^%]|%[YmdHMSjfGVu%])*")
+_FORMAT = re.compile(r"(?:[ -$&-~]|%[YmdHMSjfGVu%])*")
 _LONGEST_FORMAT = 100
-_LONGEST_COMMAND = 10_000
+_LONGEST = 10_000
+_MOST_PARTS = 100
 _NOT_WRITTEN = "\0"  # which no text that is accepted holds
 _RETURN = f"{_NOT_WRITTEN}r"
 
@@ -61,9 +62,10 @@ def accepted(definition: Definition, accepted_at: datetime) -> Definition:
     """
     if not definition.template_delimiters:
         return check(definition, accepted_at)
-    if len(definition.command) > _LONGEST_COMMAND:
-        problem = f"must have {_LONGEST_COMMAND} characters at most"
-        raise refused("command", problem, definition.command)
+    if definition.execution.shell:
+        # Quotes in the line would make a quoted value more than a text again.
+        problem = "a line of shell finds all that in its environment, as $KALA_TRIO_JOB_NAME"
+        raise refused("template_delimiters", problem, definition.template_delimiters)
     moment = _Moment(accepted_at, find_zone(""))
     values = {
         "job.id": "93b65499-b211-49ce-57e0-19e735cc5abd",
@@ -113,9 +115,7 @@ def _values(definition: Definition, run: Run, attempt: int) -> dict[str, object]
 def _filled_in(definition: Definition, values: dict[str, object]) -> Definition:
     delimiters = definition.template_delimiters
     command, remote = definition.command, definition.remote_properties
-    if definition.execution.shell:
-        command = _fill(delimiters, "command", command, values, shlex.quote)
-    elif command:
+    if command:
         command = _filled_in_words(delimiters, command, values)
     if remote:
         remote = _filled_in_remote(delimiters, remote, values)
@@ -171,10 +171,16 @@ def _fill(
     """Fill in the blanks of a text; ``written`` makes what is written of each value."""
     from jinja2 import TemplateError  # noqa: PLC0415 - most daemons have no templates
 
+    if len(text) > _LONGEST or _NOT_WRITTEN in text:
+        raise _refused(field, f"must have {_LONGEST} characters at most, and no NUL", text)
     try:
         nodes = _parsed(delimiters, text)
-    except (TemplateError, RecursionError) as error:
+    except (TemplateError, RecursionError, ValueError) as error:
         raise _refused(field, f"cannot be read as a template ({error})", text) from None
+    if len(nodes) > _MOST_PARTS:
+        raise _refused(
+            field, f"must have {_MOST_PARTS} parts at most, blanks and what is between", text
+        )
     return "".join(_part(field, text, each, values, written) for each in nodes)
 
 
@@ -217,11 +223,16 @@ def _part(
         return written(_value(field, text, node.name, values))
     if isinstance(node, nodes.Getattr) and isinstance(node.node, nodes.Name):
         return written(_value(field, text, f"{node.node.name}.{node.attr}", values))
-    if isinstance(node, nodes.Filter) and node.name == "date" and len(node.args) == 1:
+    if isinstance(node, nodes.Filter) and node.name == "date" and _has_one(node):
         name = node.node.name if isinstance(node.node, nodes.Name) else ""
         return written(_date(field, text, node.args[0], values.get(name)))
     problem = "may hold names, and date of scheduled_at, between its delimiters only"
     raise _refused(field, problem, text)
+
+
+def _has_one(node: Any) -> bool:
+    """Tell whether a filter has one argument and no other of any kind."""
+    return len(node.args) == 1 and not (node.kwargs or node.dyn_args or node.dyn_kwargs)
 
 
 def _value(field: str, text: str, name: str, values: dict[str, object]) -> str:

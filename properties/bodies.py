@@ -215,6 +215,8 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
         fields |= draw(st.sampled_from([{}, {"command": ""}]))
     else:
         fields |= draw(st.sampled_from([{}, {"type": 0}, {"remote_properties": NOT_REMOTE}]))
+        if fields.get("template_delimiters"):
+            fields.pop("shell", None)  # a line of shell is no template
     if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):
         fields["time_zone"] = ""  # another one would contradict it
     followed = draw(st.sampled_from(["nobody", "nobody", "parents", "failure"])) if ids else ""

@@ -65,11 +65,9 @@ def test_without_delimiters_a_command_is_as_it_is_written() -> None:
 @example("a b; rm -rf $(pwd) `id` \"'")
 @example("{{ attempt }}")
 def test_no_value_makes_more_than_the_word_that_it_stands_in(name: str) -> None:
-    """E8: neither of words, nor of a line, nor of a URL; and it is not filled in again."""
+    """E8: neither of words nor of a URL; and it is not filled in again."""
     words = Definition(name, "echo x{{ job.name }}y", template_delimiters="{{ }}")
     assert shlex.split(filled(words).command) == ["echo", f"x{name}y"]
-    line = replace(words, command="echo {{ job.name }}", execution=Execution(shell=True))
-    assert shlex.split(filled(line).command) == ["echo", name]
     remote = Remote("http://a/{{ job.name }}?b={{ attempt }}", body="{{ job.name }}")
     request = filled(replace(words, command="", remote_properties=remote)).remote_properties
     assert request
@@ -85,24 +83,24 @@ def test_no_value_makes_more_than_the_word_that_it_stands_in(name: str) -> None:
         *("job.name | upper", "job.name | date('%Y')", "scheduled_at | date('%1000000000d')"),
         *("scheduled_at | date(job.name)", "scheduled_at | date('%Y', 1)", "", "a b", "(" * 5000),
         *("[1, 2]", "{'a': 1}", "scheduled_at.at", "job.name.upper()", "namespace()"),
+        *("1" * 5000, "scheduled_at | date('%Y', x=1)", "scheduled_at | date('日')"),
+        "job.id }}" + "{{ job.id }}" * 101 + "{{ job.id",
     ],
 )
 def test_anything_but_a_name_or_a_date_is_refused_when_the_job_is_created(blank: str) -> None:
     """E9: none of it is ever carried out."""
-    definition = Definition(
-        "a", f"echo {{{{ {blank} }}}}", template_delimiters="{{ }}", execution=Execution(shell=True)
-    )
+    remote = Remote("http://a", body=f"{{{{ {blank} }}}}")
+    definition = Definition("a", "", template_delimiters="{{ }}", remote_properties=remote)
     with pytest.raises(Refused) as refusal:
         accepted(definition, NOW)
-    assert refusal.value.field == "command"
+    assert refusal.value.field == "remote_properties.body"
 
 
 @given(st.text(_ORDINARY, max_size=30) | st.text("{}<>%#|.() '\"jobname_", max_size=30))
 def test_any_text_is_a_template_or_is_refused_as_none(text: str) -> None:
     """E9: and what was accepted can be filled in; without a blank it stays as it is."""
-    definition = Definition(
-        "a", f"x{text}", template_delimiters="{{ }}", execution=Execution(shell=True)
-    )
+    remote = Remote("http://a", body=f"x{text}")
+    definition = Definition("a", "", template_delimiters="{{ }}", remote_properties=remote)
     try:
         kept = accepted(definition, NOW)
     except Refused:
@@ -110,7 +108,17 @@ def test_any_text_is_a_template_or_is_refused_as_none(text: str) -> None:
     else:
         assert kept == definition
         if "{{" not in text:
-            assert filled(kept).command == definition.command
+            assert filled(kept).remote_properties == remote
+
+
+def test_a_line_of_shell_is_no_template() -> None:
+    """E8: within quotes of the line a quoted value would be run."""
+    definition = Definition(
+        "a", "echo '{{ job.owner }}'", template_delimiters="{{ }}", execution=Execution(shell=True)
+    )
+    with pytest.raises(Refused) as refusal:
+        accepted(definition, NOW)
+    assert refusal.value.field == "template_delimiters"
 
 
 @pytest.mark.parametrize("signs", ["\0 {", "{{", "{{ {{", "a b", "' '", "{{ }} x", "« »", "\\ /"])
