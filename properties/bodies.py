@@ -213,6 +213,9 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
             fields.pop(key, None)
         fields |= {"type": 1, "remote_properties": draw(remote_properties)}
         fields |= draw(st.sampled_from([{}, {"command": ""}]))
+        if fields.get("template_delimiters"):
+            # The text that is drawn is no template, and NUL may stand in none.
+            fields["remote_properties"] |= {"headers": None, "body": "a\n<b> [c]"}
     else:
         fields |= draw(st.sampled_from([{}, {"type": 0}, {"remote_properties": NOT_REMOTE}]))
         if fields.get("template_delimiters"):
