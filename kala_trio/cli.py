@@ -71,6 +71,17 @@ def main() -> None:
     metavar="TAG=COUNT,...",
     help="How many runs there may be at once of the jobs with a tag.",
 )
+@click.option(
+    "--smtp",
+    metavar="URL",
+    help="Mail server for notify_email: smtp://[USER@]HOST[:PORT], or smtps for TLS at once.",
+)
+@click.option("--smtp-from", metavar="ADDRESS", help="Whom e-mail is from.")
+@click.option(
+    "--smtp-password-file", type=click.Path(path_type=Path), help="File with USER's password."
+)
+@click.option("--heartbeat-url", metavar="URL", help="Pinged as long as the daemon is well.")
+@click.option("--heartbeat-every", metavar="DURATION", help="How often.  [default: PT1M]")
 @click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
 @_config_option
 def run(**flags: object) -> None:

@@ -19,8 +19,11 @@ from kala_trio.clock import WallClock
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.delivery import Deliveries
+from kala_trio.heartbeat import keep_beating
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
+from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.output import output_root
 from kala_trio.runner.variables import VARIABLES
 from kala_trio.settings import Settings
@@ -129,8 +132,12 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
     async with trio.open_nursery() as nursery:
         clock = WallClock()
         output = output_root(settings.db)
-        runner = Dispatch(output, clock, nursery)
-        supervisor = Supervisor(clock=clock, commit=journal.commit, runner=runner)
+        outbound = Outbound()
+        runner = Dispatch(output, clock, nursery, outbound)
+        deliveries = Deliveries(journal, output, clock, outbound, settings.mailer)
+        supervisor = Supervisor(
+            clock=clock, commit=journal.commit, runner=runner, deliver=deliveries.wake
+        )
         await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
         async with trio.open_nursery() as faces:
             faces.start_soon(keep_web_process, listener, settings, supervisor.ask)
@@ -142,6 +149,9 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
             bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
             nursery.start_soon(pruning.run)
+            nursery.start_soon(deliveries.run)
+            if heartbeat := settings.heartbeat:
+                nursery.start_soon(keep_beating, heartbeat, outbound, supervisor.is_well)
             await supervisor.run(scheduler, first)
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from kala_trio.core.definition import CatchUp, Overlap, ParentRule, Remote
+from kala_trio.core.definition import CatchUp, News, Overlap, ParentRule, Remote
 from kala_trio.core.errors import Refused
 from kala_trio.core.examples import refused
 
@@ -51,6 +51,19 @@ def _one_of(choices: type[StrEnum]) -> Reader:
             if value == choice:
                 return choice
         raise refused(name, "must be one of these words", value)
+
+    return read
+
+
+def _some_of(choices: type[StrEnum]) -> Reader:
+    read_one = _one_of(choices)
+
+    def read(name: str, value: object) -> tuple[object, ...]:
+        if value is None:
+            return ()
+        if not isinstance(value, list):
+            raise refused(name, "must be a list of words", value)
+        return tuple(read_one(name, each) for each in value)
 
     return read
 
@@ -180,4 +193,10 @@ READERS: dict[str, Reader] = {
     "retry_max_delay": read_text,
     "retry_jitter": _decimal,
     "retry_exit_codes": _numbers,
+    "notify_webhook": read_text,
+    "notify_email": _texts,
+    "notify_on": _some_of(News),
+    "notify_every_time": _flag,
+    "expect_within": read_text,
+    "ping_url": read_text,
 }

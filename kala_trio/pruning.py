@@ -1,8 +1,8 @@
 """History has an end: what is old, or too much, goes in steps so small that no run is late for it.
 
 Of each job the latest runs are kept, and none for longer than a time, save the ten that the job
-shows of itself; missed records likewise, counted by themselves. What is left of a deleted job goes
-by age. Runs in progress stay.
+shows of itself; missed records and notices likewise, counted by themselves. What is left of a
+deleted job goes by age. Runs in progress stay, and notices that wait.
 """
 
 import logging
@@ -81,6 +81,10 @@ class Pruning:
         while row_ids := await in_thread(self._expired.missed, *beyond):
             for rows in _parts(row_ids, _STEP):
                 await self._journal.prune_missed(rows)
+                await trio.sleep(_PAUSE)
+        while row_ids := await in_thread(self._expired.notices, *beyond):
+            for rows in _parts(row_ids, _STEP):
+                await self._journal.prune_notices(rows)
                 await trio.sleep(_PAUSE)
         # First what there is, then what is known: a job is, before its directory is made.
         for job_ids in _parts(await in_thread(directories, self._output), _LOOK):

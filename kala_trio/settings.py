@@ -12,7 +12,10 @@ from msgspec import Struct
 
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
+from kala_trio.core.remote import parse_url
 from kala_trio.core.slots import Limits
+from kala_trio.heartbeat import Heartbeat
+from kala_trio.mail import Mailer, MailServer, parse_mail_server, parse_sender
 from kala_trio.runner.variables import VARIABLES
 
 PREFIX = "KALA_TRIO_"
@@ -29,7 +32,8 @@ class Settings(Struct, frozen=True):
 
     Of each job's history ``keep_runs`` runs are kept, and none for longer than ``keep_days``.
     ``max_running`` is how many runs there may be at once, 0 for any number, and
-    ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
+    ``max_running_by_tag`` how many of the jobs with a tag (rule L12). ``smtp`` is where e-mail
+    goes; ``heartbeat_every`` is in seconds (rule N6).
     """
 
     host: str = "127.0.0.1"
@@ -42,6 +46,23 @@ class Settings(Struct, frozen=True):
     keep_runs: int = 1000
     max_running: int = 0
     max_running_by_tag: tuple[tuple[str, int], ...] = ()
+    smtp: MailServer | None = None
+    smtp_from: str = ""
+    smtp_password_file: Path | None = None
+    heartbeat_url: str = ""
+    heartbeat_every: float = 60.0
+
+    @property
+    def mailer(self) -> Mailer | None:
+        """What sends letters, if there is a server."""
+        if self.smtp is None:
+            return None
+        return Mailer(self.smtp, self.smtp_from, self.smtp_password_file)
+
+    @property
+    def heartbeat(self) -> Heartbeat | None:
+        """Who is told that the daemon is well, if anybody."""
+        return Heartbeat(self.heartbeat_url, self.heartbeat_every) if self.heartbeat_url else None
 
     @property
     def limits(self) -> Limits:
@@ -126,7 +147,7 @@ def _flag(name: str, value: object) -> bool:
     return words[value]
 
 
-def _grace(name: str, value: object) -> float:
+def _seconds(name: str, value: object) -> float:
     if not isinstance(value, str):
         raise Refused(name, "must be a duration", found=value, example='"PT10S"')
     duration = Duration.parse(value, field=name)
@@ -134,6 +155,33 @@ def _grace(name: str, value: object) -> float:
         problem = "must be of hours, minutes and seconds"
         raise Refused(name, problem, found=value, example='"PT10S"')
     return duration.microseconds / 1_000_000
+
+
+def _interval(name: str, value: object) -> float:
+    seconds = _seconds(name, value)
+    if not 1 <= seconds <= 86_400:
+        raise Refused(name, "must be PT1S to PT24H", found=value, example='"PT1M"')
+    return seconds
+
+
+def _smtp(name: str, value: object) -> MailServer | None:
+    text = _text(name, value)
+    return parse_mail_server(name, text) if text else None
+
+
+def _address(name: str, value: object) -> str:
+    text = _text(name, value)
+    return parse_sender(name, text) if text else ""
+
+
+def _url(name: str, value: object) -> str:
+    text = _text(name, value)
+    if text:
+        try:
+            parse_url(text, "ping_url")
+        except Refused as error:
+            raise Refused(name, error.problem, found=error.found, example=error.example) from None
+    return text
 
 
 def _count(what: str, least: int, most: int, example: str) -> Callable[[str, object], int]:
@@ -172,10 +220,15 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "db": _path,
     "default_owner": _text,
     "verbose": _flag,
-    "grace": _grace,
+    "grace": _seconds,
     "keep_days": _count("a whole number from 1", 1, 36_500, "90"),
     # Ten are what a job shows of itself.
     "keep_runs": _count("a whole number from 10", 10, 1_000_000_000, "1000"),
     "max_running": _count("a whole number from 0 (any number)", 0, _MOST_RUNNING, "50"),
     "max_running_by_tag": _by_tag,
+    "smtp": _smtp,
+    "smtp_from": _address,
+    "smtp_password_file": _path,
+    "heartbeat_url": _url,
+    "heartbeat_every": _interval,
 }

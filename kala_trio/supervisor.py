@@ -20,6 +20,7 @@ from kala_trio.core.messages import (
     AwaitOrphan,
     Command,
     CreateAll,
+    Deliver,
     EndAttempt,
     Event,
     Record,
@@ -86,11 +87,16 @@ class Supervisor:
         clock: Clock,
         commit: Callable[[Sequence[Record]], Awaitable[None]],
         runner: Runner,
+        deliver: Callable[[], None],
     ) -> None:
-        """Take in what is asked for; nothing is done before ``run``."""
+        """Take in what is asked for; nothing is done before ``run``.
+
+        ``deliver`` is called when notices were committed.
+        """
         self._clock = clock
         self._commit = commit
         self._runner = runner
+        self._deliver = deliver
         self._inbox: deque[_Message] = deque()
         self._sleep = trio.CancelScope()
         self._store_fails = False
@@ -117,6 +123,10 @@ class Supervisor:
         await question.answered.wait()
         if question.error:
             raise question.error
+
+    def is_well(self) -> bool:
+        """Tell whether what is decided can be made durable."""
+        return not self._store_fails
 
     def stop(self) -> None:
         """Start no attempt any more; ``run`` returns when those in progress are over (rule C4)."""
@@ -237,6 +247,8 @@ class Supervisor:
                 case EndAttempt(run_id):
                     if run_id in self._endings:  # else its end is in the inbox
                         self._endings[run_id].cancel()
+                case Deliver():
+                    self._deliver()
                 case _:
                     pass
 

@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import trio
 
@@ -57,7 +56,7 @@ async def _run(
     ours, theirs = trio.socket.socketpair()
     with theirs, needing_a_thread():
         process = await trio.lowlevel.open_process(
-            _command(settings.db, settings.default_owner, listener.fileno(), theirs.fileno()),
+            _command(settings, listener.fileno(), theirs.fileno()),
             stdin=subprocess.DEVNULL,
             pass_fds=(listener.fileno(), theirs.fileno()),
             process_group=0,
@@ -82,7 +81,7 @@ async def _end_when_settled(complaint: Complaint) -> None:
     complaint.end()
 
 
-def _command(db: Path, default_owner: str, listener: int, door: int) -> list[str]:
+def _command(settings: Settings, listener: int, door: int) -> list[str]:
     return [
         sys.executable,
         "-P",  # the directory that the daemon was started in is no place to import from
@@ -90,6 +89,7 @@ def _command(db: Path, default_owner: str, listener: int, door: int) -> list[str
         "kala_trio.web.worker",
         f"--socket-fd={listener}",
         f"--door-fd={door}",
-        f"--db={os.fspath(db)}",
-        f"--default-owner={default_owner}",
+        f"--db={os.fspath(settings.db)}",
+        f"--default-owner={settings.default_owner}",
+        *(["--has-mail"] if settings.smtp else []),
     ]

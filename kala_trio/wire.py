@@ -12,6 +12,7 @@ import msgspec
 from kala_trio.core.definition import KEYS, Definition, Remote, unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, Trigger, reason_of
 from kala_trio.store.history import End, Entry
+from kala_trio.store.outbox import Delivery
 from kala_trio.store.reader import JobView, Totals
 
 NEVER = "0001-01-01T00:00:00Z"
@@ -219,6 +220,27 @@ def encode_entry(entry: Entry) -> dict[str, object]:
         "count": entry.count,
         "first": encode_time(entry.first),
         "last": encode_time(entry.last),
+    }
+
+
+def encode_delivery(delivery: Delivery) -> dict[str, object]:
+    """Return what somebody was told, or is to be told, and what became of it (rule N5)."""
+    notice = delivery.notice
+    return {
+        "number": notice.number,
+        "job_id": notice.job_id,
+        "job_name": notice.job_name,
+        "news": notice.news,
+        "channel": notice.channel,
+        "receiver": notice.receiver,
+        "at": encode_time(notice.at),
+        "run_id": notice.run_id,
+        "scheduled_at": encode_time(notice.scheduled_at),
+        "reason": notice.reason or None,
+        "tries": delivery.tries,
+        "delivered_at": encode_time(delivery.delivered_at) if delivery.delivered_at else None,
+        "next_try_at": encode_time(delivery.next_try_at) if delivery.next_try_at else None,
+        "error": delivery.error,
     }
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from hypothesis import strategies as st
 
-from kala_trio.core.definition import GROUPS, KEYS, Execution
-from properties.remotes import NEARLY_PROPERTIES, NOT_REMOTE, remote_properties
+from kala_trio.core.definition import GROUPS, KEYS, Execution, News
+from properties.remotes import NEARLY_PROPERTIES, NOT_REMOTE, remote_properties, urls
 
 Fields = dict[str, Any]
 
@@ -89,6 +89,14 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "retry_max_delay": st.sampled_from(["", "PT1H"]),
     "retry_jitter": st.sampled_from([0, 0.25, 1]),
     "retry_exit_codes": st.lists(st.integers(1, 255), unique=True, max_size=3),
+    "notify_webhook": st.just("") | urls(),
+    "notify_email": st.lists(
+        st.sampled_from(["ada@example.com", "o'b.c+d@localhost", "X@a-1.b"]), unique=True
+    ),
+    "notify_on": st.lists(st.sampled_from([*News]).map(str), unique=True),
+    "notify_every_time": st.booleans(),
+    "expect_within": st.sampled_from(["", "PT1H", "PT0.5S"]),
+    "ping_url": st.just("") | urls(),
 }
 """Values that are accepted whatever else a body says, but for the keys that hold ids."""
 
@@ -158,6 +166,12 @@ NEARLY: dict[str, list[Any]] = {
     "retry_max_delay": ["P1M", "10s", "PT0S", "PT90000H", "\0"],
     "retry_jitter": [-0.1, 1.1, 10**400, "1", False, None],
     "retry_exit_codes": [[0], [256], [-1], [1, 1], [True], [1.5], ["1"], [None], 1, "1", {}],
+    "notify_webhook": ["example.com", "ftp://a", "http://a:0", "http://u:p@a", "\0", "http://日"],
+    "notify_email": [["a"], ["@a"], ["a@b\n"], ["Ada <a@b>"], ["a@b", "a@b"], ["a@b"] * 21, [None]],
+    "notify_on": [["never"], ["FAILURE"], ["late", "late"], [None], [0], "late", {}],
+    "notify_every_time": ["true", 0, 1, None],
+    "expect_within": ["P1D", "1h", "PT0S", "PT90000H", "\0"],
+    "ping_url": ["example.com", "ftp://a", "http://a:99999", "http://u@a", "\0"],
     "remote_properties": [{"a": 0}, {"URL": "http://a"}, [], "", 0, False],
 }
 """For each key, values that are refused, and with that key named."""
@@ -220,6 +234,8 @@ def good_fields(draw: st.DrawFn, ids: list[str], *, remote: bool | None = None) 
         fields |= draw(st.sampled_from([{}, {"type": 0}, {"remote_properties": NOT_REMOTE}]))
         if fields.get("template_delimiters"):
             fields.pop("shell", None)  # a line of shell is no template
+    if fields.get("expect_within"):  # somebody has to be told of it
+        fields |= {"notify_webhook": "http://a", "notify_on": []}
     if "[" in fields.get("schedule", "") or "+" in fields.get("schedule", ""):
         fields["time_zone"] = ""  # another one would contradict it
     followed = draw(st.sampled_from(["nobody", "nobody", "parents", "failure"])) if ids else ""
@@ -284,6 +300,8 @@ def _of_another_type(key: str) -> list[Any]:
         tuple[str, ...]: [["x"]],
         tuple[int, ...]: [[7]],
     }
+    if TYPES[key] == tuple[News, ...]:
+        kinds[tuple[News, ...]] = []
     fitting = {TYPES[key], *_ALSO.get(TYPES[key], ())}
     others = [value for kind, some in kinds.items() if kind not in fitting for value in some]
     return [*others, {"a": 1}]

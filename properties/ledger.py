@@ -8,7 +8,18 @@ from msgspec import Struct, field
 from msgspec.structs import asdict
 
 from kala_trio.core.definition import Definition
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Result, Run, Trigger, Value
+from kala_trio.core.job import (
+    Attempt,
+    Job,
+    Missed,
+    Notice,
+    Progress,
+    Queue,
+    Result,
+    Run,
+    Trigger,
+    Value,
+)
 from kala_trio.core.messages import Create, ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
 from properties.scripts import Script
 
@@ -180,6 +191,8 @@ def _words_for(value: Value) -> str:
             words = f"missed {value.job_id} {value.reason} {value.count} {value.cause}"
         case Queue():
             words = f"queue {value.run_id} {value.children} at {value.position}"
+        case Notice():
+            words = f"notice {value.job_id} {value.number} {value.news} by {value.channel}"
         case _:
             assert_never(value)
     return words

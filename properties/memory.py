@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import assert_never
 
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
+from kala_trio.core.job import Attempt, Job, Missed, Notice, Progress, Queue, Run, Value
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 
@@ -18,6 +18,7 @@ class MemoryStore:
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self.missed: dict[tuple[str, int], Missed] = {}
         self.queues: dict[str, Queue] = {}
+        self.notices: dict[tuple[str, int], Notice] = {}
 
     def keep(self, records: Sequence[Record]) -> None:
         """Take in the records of one transaction."""
@@ -47,6 +48,8 @@ class MemoryStore:
                 self.missed[value.job_id, value.number] = value
             case Queue():
                 self.queues[value.run_id] = value
+            case Notice():
+                self.notices[value.job_id, value.number] = value
             case _:
                 assert_never(value)
 

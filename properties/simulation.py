@@ -153,7 +153,9 @@ class Daemon:
     async def _serve(self, snapshot: Snapshot) -> None:
         world, life, began = self._world, self._life, self._world.now()
         scheduler, first = Scheduler.restore(snapshot, world.clock.now())
-        self._supervisor = world.supervisor(clock=world.clock, commit=self.commit, runner=self)
+        self._supervisor = world.supervisor(
+            clock=world.clock, commit=self.commit, runner=self, deliver=lambda: None
+        )
         with self._scope:
             async with trio.open_nursery() as nursery:
                 for ask in life.asks:

@@ -33,6 +33,7 @@ from kala_trio.core.scheduler import Scheduler
 from kala_trio.runner.output import output_path
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from properties import bodies
 from properties.bodies import Fields
@@ -101,7 +102,9 @@ class Server:
         self._journal = Journal(directory / "kala.db")
         self._reader = Reader(directory / "kala.db")
         self._scheduler = Scheduler()
-        self._app = create_app(self._reader, self._ask, default_owner="ada", output=self.output)
+        self._app = create_app(
+            self._reader, self._ask, acceptance=Acceptance("ada", has_mail=True), output=self.output
+        )
 
     async def _ask(self, request: Request) -> None:
         await self._decide(request)

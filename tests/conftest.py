@@ -1,10 +1,18 @@
 """One daemon that most tests share: they only add jobs of their own."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.daemon import Daemon, running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _heeded_interrupts() -> None:
+    """Let daemons heed SIGINT, even behind a shell's ``&``, which has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from kala_trio.core.errors import KalaTrioError, Unanswered, Unavailable
 from kala_trio.core.messages import Delete, Request, Start
 from kala_trio.door import Door, serve_door
 from kala_trio.store.reader import Reader
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 
 
@@ -89,7 +90,9 @@ async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothin
     """Rule C1: a daemon that is killed may have committed it; 503 would have clients repeat it."""
     web, scheduler = memory_stream_pair()
     door = Door(web)
-    app = create_app(Reader(tmp_path / "kala.db"), door.ask, default_owner="", output=tmp_path)
+    app = create_app(
+        Reader(tmp_path / "kala.db"), door.ask, acceptance=Acceptance(), output=tmp_path
+    )
     carried_out = []
 
     async def never_answer(request: object) -> None:

@@ -31,9 +31,9 @@ from kala_trio.core.job import (
     Trigger,
 )
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
+from kala_trio.runner.local import LocalRunner
 from kala_trio.runner.orphans import Group, Orphans
 from kala_trio.runner.output import HEAD, TAIL, output_path, read_output
-from kala_trio.runner.process import LocalRunner
 from tests.daemon import PATIENCE, eventually, fifo, is_running
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -54,6 +54,9 @@ class World:
         if records:
             self.commits.append(list(records))
 
+    def deliver(self) -> None:
+        """Have nobody to tell."""
+
     async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Succeed after ``takes`` seconds."""
         started_at = self.clock.now()
@@ -83,7 +86,9 @@ def create(job_id: str, schedule: str = "R//PT1H", disabled: bool = False) -> Cr
 async def supervised(world: World, snapshot: Snapshot | None = None) -> AsyncIterator[Supervisor]:
     """Run a supervisor until the block ends, then stop it."""
     scheduler, first = Scheduler.restore(snapshot or Snapshot(), world.clock.now())
-    supervisor = Supervisor(clock=world.clock, commit=world.commit, runner=world)
+    supervisor = Supervisor(
+        clock=world.clock, commit=world.commit, runner=world, deliver=world.deliver
+    )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(supervisor.run, scheduler, first)
         yield supervisor

@@ -38,6 +38,16 @@ class ParentRule(StrEnum):
     ALL = "all"
 
 
+class News(StrEnum):
+    """What may be told of a job (rules N1, N2, N4)."""
+
+    START = "start"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    RECOVERY = "recovery"
+    LATE = "late"
+
+
 class Policy(Struct, frozen=True, gc=False, omit_defaults=True):
     """How runs of a job bear with each other, with their parents and with time.
 
@@ -81,6 +91,22 @@ class Timing(Struct, frozen=True, gc=False, omit_defaults=True):
     not_after: str = ""
     excluded_dates: tuple[str, ...] = ()
     jitter: str = ""
+
+
+class Reporting(Struct, frozen=True, gc=False, omit_defaults=True):
+    """Who is told what becomes of a job (rules N1 to N6).
+
+    ``notify_webhook`` and ``ping_url`` are URLs, ``notify_email`` are addresses; no ``notify_on``
+    means failure, recovery and late. ``expect_within`` is an exact ISO 8601 duration, empty for
+    none.
+    """
+
+    notify_webhook: str = ""
+    notify_email: tuple[str, ...] = ()
+    notify_on: tuple[News, ...] = ()
+    notify_every_time: bool = False
+    expect_within: str = ""
+    ping_url: str = ""
 
 
 class Remote(Struct, frozen=True, gc=False, omit_defaults=True):
@@ -142,6 +168,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     retrying: Retrying = Retrying()
     execution: Execution = Execution()
     timing: Timing = Timing()
+    reporting: Reporting = Reporting()
 
 
 GROUPS: dict[str, type[Struct]] = {
@@ -149,6 +176,7 @@ GROUPS: dict[str, type[Struct]] = {
     "retrying": Retrying,
     "execution": Execution,
     "timing": Timing,
+    "reporting": Reporting,
 }
 """The groups of a definition, by the name of their field."""
 

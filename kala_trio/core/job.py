@@ -6,7 +6,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import Definition, News
 
 
 class Job(Struct, frozen=True, gc=False):
@@ -258,6 +258,49 @@ class Queue(Struct, frozen=True, gc=False):
     position: int
 
 
+class Channel(StrEnum):
+    """How somebody is told."""
+
+    WEBHOOK = "webhook"
+    EMAIL = "email"
+    PING = "ping"
+
+
+class Notice(Struct, frozen=True, gc=False):
+    """Something that ``receiver`` is to be told of a job, decided on at ``at`` (rules N1 to N5).
+
+    ``number`` counts a job's notices. ``run_id`` is None for what is late: then ``scheduled_at`` is
+    what no success has answered, and ``reason`` says why. ``streak`` counts the runs that failed in
+    a row until then.
+    """
+
+    job_id: str
+    number: int
+    job_name: str
+    channel: Channel
+    receiver: str
+    news: News
+    at: datetime
+    run_id: str | None
+    scheduled_at: datetime
+    streak: int = 0
+    reason: str = ""
+
+
+class Standing(Struct, frozen=True, gc=False):
+    """What those who are told of a job know of it already (rules N2, N4).
+
+    ``streak`` counts the runs that failed since the last success. ``expected`` is the oldest S that
+    no success has answered yet, None where none is expected; ``is_late`` is whether that was told.
+    ``notices`` counts what was told in all.
+    """
+
+    streak: int = 0
+    expected: datetime | None = None
+    is_late: bool = False
+    notices: int = 0
+
+
 class Progress(Struct, frozen=True, gc=False):
     """Where a job stands: all of it that changes as time goes on.
 
@@ -284,7 +327,8 @@ class Progress(Struct, frozen=True, gc=False):
     latest_missed: tuple[Missed, ...] = ()
     version: int = 1
     parents_done: tuple[str, ...] = ()
+    standing: Standing = Standing()
 
 
-Value = Job | Progress | Run | Attempt | Missed | Queue
+Value = Job | Progress | Run | Attempt | Missed | Queue | Notice
 """All that is kept: each has an identity, and the last of one identity counts."""

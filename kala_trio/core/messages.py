@@ -132,8 +132,12 @@ class EndAttempt(Struct, frozen=True):
     run_id: str
 
 
+class Deliver(Struct, frozen=True):
+    """Tell those who are to be told: there are notices that were not (rule N5)."""
+
+
 Record = Keep | ForgetJob | ForgetQueue
-Act = StartAttempt | AwaitOrphan | EndAttempt
+Act = StartAttempt | AwaitOrphan | EndAttempt | Deliver
 Command = Record | Act
 
 

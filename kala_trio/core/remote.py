@@ -67,34 +67,34 @@ class Target(Struct, frozen=True):
         return f"{self.scheme}://{self.place}"
 
 
-def parse_url(url: str) -> Target:
+def parse_url(url: str, field: str = "remote_properties.url") -> Target:
     """Read an absolute URL of the schemes http and https; its fragment is dropped.
 
     Raises:
-        Refused: of ``remote_properties.url``, and without quoting a password.
+        Refused: of ``field``, and without quoting a password.
     """
     if len(url) > _LONGEST_URL:
-        raise _bad_url(f"must have {_LONGEST_URL} characters at most, not {len(url)}", url)
+        raise refused(field, f"must have {_LONGEST_URL} characters at most, not {len(url)}", url)
     match = _URL.fullmatch(url)
     if match is None:
-        raise _bad_url("must begin with http:// or https:// and a host", url)
+        raise refused(field, "must begin with http:// or https:// and a host", url)
     authority = match["authority"]
     if "@" in authority:
         hidden = url.replace(authority, f"…@{authority.rpartition('@')[2]}", 1)
         problem = 'must not hold a user or a password; send them as a header, "Authorization"'
-        raise _bad_url(problem, hidden)
+        raise refused(field, problem, hidden)
     if odd := _CHARACTER.sub("", url):
         written = quote(odd[0].encode(errors="surrogatepass"))
         problem = f"must not hold {odd[0]!r}; in a path or a query it is written {written}"
-        raise _bad_url(problem, url)
+        raise refused(field, problem, url)
     scheme = match["scheme"].lower()
     place = _AUTHORITY.fullmatch(authority)
     if place is None or not _is_host(place["v6"], place["name"]):
         problem = "must have the name or the address of a host, and a port if need be"
-        raise _bad_url(problem, url)
+        raise refused(field, problem, url)
     port = _PORTS[scheme] if place["port"] is None else int(place["port"])
     if not 1 <= port <= 65_535:
-        raise _bad_url("must have a port from 1 to 65535", url)
+        raise refused(field, "must have a port from 1 to 65535", url)
     path = (match["path"] or "/") + (match["query"] or "")
     return Target(scheme, (place["v6"] or place["name"]).lower(), port, path)
 
@@ -136,10 +136,6 @@ def check_remote(definition: Definition, remote: Remote) -> None:
     if codes := definition.retrying.retry_exit_codes:
         problem = "is for a command; a remote job has no exit code"
         raise refused("retry_exit_codes", problem, list(codes))
-
-
-def _bad_url(problem: str, url: str) -> Refused:
-    return refused("remote_properties.url", problem, url)
 
 
 def _is_host(v6: str | None, name: str | None) -> bool:

@@ -19,6 +19,7 @@ from kala_trio.core.messages import (
     Request,
     Start,
 )
+from kala_trio.core.notices import Notices
 from kala_trio.core.occurrences import (
     due_of,
     first_occurrence,
@@ -35,12 +36,15 @@ from kala_trio.core.triggers import Triggers
 class Requests:
     """Carries out requests (rules M, D5, D6, S9 and S10), or refuses them and changes nothing."""
 
-    def __init__(self, state: State, triggers: Triggers, runs: Runs, slots: Slots) -> None:
+    def __init__(
+        self, state: State, triggers: Triggers, runs: Runs, slots: Slots, notices: Notices
+    ) -> None:
         """Work on ``state``, whose jobs stand in the order of their numbers."""
         self._state = state
         self._triggers = triggers
         self._runs = runs
         self._slots = slots
+        self._notices = notices
         latest = next(reversed(state.jobs.values()), None)
         self._jobs_created = latest.number if latest else 0
 
@@ -82,6 +86,7 @@ class Requests:
         self._jobs_created = job.number
         self._state.keep(job)
         self._state.keep(Progress(job.id, event.definition.disabled, first))
+        self._notices.expect(job)
 
     def _create_all(self, creates: tuple[Create, ...]) -> None:
         """Create all or none (rule D6)."""
@@ -107,7 +112,8 @@ class Requests:
             )
         graph.check_edges(self._state, event.definition, job)
         edited = replace(job, definition=event.definition)
-        if is_timed_alike(job, event.definition):
+        is_rescheduled = not is_timed_alike(job, event.definition)
+        if not is_rescheduled:
             self._state.keep(edited)
         else:
             edited = replace(edited, rescheduled_at=self._state.now)
@@ -118,6 +124,8 @@ class Requests:
             self._disable(edited)
         else:
             self._enable(edited)
+        if is_rescheduled or _expects(edited) != _expects(job):
+            self._notices.expect(edited)
         self._changed(job.id)
 
     def _reschedule(self, job: Job, edited: Job) -> None:
@@ -184,12 +192,14 @@ class Requests:
         if progress.disabled:
             self._state.keep(replace(progress, disabled=False, version=progress.version + 1))
             self._triggers.catch_up(job, Reason.DISABLED)
+            self._notices.expect(job)
 
     def _disable(self, job: Job) -> None:
         progress = self._state.progress[job.id]
         if not progress.disabled:
             self._state.keep(replace(progress, disabled=True, version=progress.version + 1))
             self._triggers.miss_pending(job, Reason.DISABLED)
+            self._notices.expect(job)
 
     def _cancel(self, run_id: str) -> None:
         run = self._state.runs.get(run_id)
@@ -203,3 +213,7 @@ class Requests:
         """Tell readers that what they have read of a job is outdated (rule M5)."""
         progress = self._state.progress[job_id]
         self._state.keep(replace(progress, version=progress.version + 1))
+
+
+def _expects(job: Job) -> bool:
+    return bool(job.definition.reporting.expect_within)

@@ -20,6 +20,7 @@ from kala_trio.core.job import (
     outcome_of,
 )
 from kala_trio.core.messages import AttemptEnded, EndAttempt, StartAttempt
+from kala_trio.core.notices import Notices
 from kala_trio.core.occurrences import in_time
 from kala_trio.core.retries import next_attempt_at
 from kala_trio.core.slots import Slots
@@ -31,11 +32,12 @@ from kala_trio.core.wakes import is_busy
 class Runs:
     """Makes runs of triggers, and leads them to their ends (rules L2, L3, L10, L12, A, D9)."""
 
-    def __init__(self, state: State, triggers: Triggers, slots: Slots) -> None:
+    def __init__(self, state: State, triggers: Triggers, slots: Slots, notices: Notices) -> None:
         """Work on ``state``, and take the triggers from ``triggers``."""
         self._state = state
         self._triggers = triggers
         self._slots = slots
+        self._notices = notices
 
     def serve_agenda(self) -> None:
         """Serve triggers until none is left; a loop, so chains of any depth need no stack (D7)."""
@@ -50,7 +52,9 @@ class Runs:
     def _serve(self, job_id: str, trigger: Trigger) -> None:
         """Start a run, or let the trigger wait, or miss it."""
         state = self._state
-        job, progress = state.jobs[job_id], state.progress[job_id]
+        job = state.jobs[job_id]
+        self._notices.expect_run(job, trigger.scheduled_at)
+        progress = state.progress[job_id]
         if is_busy(job, progress):
             self._overlap(job, progress, trigger)
         elif state.stopping or job_id in state.held:
@@ -89,6 +93,7 @@ class Runs:
         self._state.keep(replace(progress, running=running, runs=number, parents_done=()))
         self._slots.occupy(run.id, job)
         self._start_attempt(job, run)
+        self._notices.started(job, run)
 
     def _start_attempt(self, job: Job, run: Run) -> None:
         state = self._state
@@ -163,6 +168,7 @@ class Runs:
                 successes = progress.success_count + 1
                 progress = replace(progress, success_count=successes, last_success=ended_at)
             state.keep(progress)
+            self._notices.ended(job, run, outcome)
             if not state.stopping:
                 self._triggers.take_pending(job)
             self._trigger_followers(job, run, outcome)

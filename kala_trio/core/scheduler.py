@@ -27,6 +27,7 @@ from kala_trio.core.messages import (
     Stop,
     Tick,
 )
+from kala_trio.core.notices import Notices
 from kala_trio.core.requests import Requests
 from kala_trio.core.runs import Runs
 from kala_trio.core.slots import Limits, Slots
@@ -40,7 +41,7 @@ _UNLIMITED = Limits()
 
 
 class Scheduler:
-    """Decides what runs when (rules L, A, D, M, S9 and S10).
+    """Decides what runs when (rules L, A, D, M, N, S9 and S10).
 
     ``handle`` changes the state and returns what is to be made durable and then done. Once that is
     durable the caller says ``committed``; if it can't be made so, ``rollback``.
@@ -51,8 +52,11 @@ class Scheduler:
         self._state = State(snapshot)
         self._slots = Slots(self._state, limits)
         self._triggers = Triggers(self._state)
-        self._runs = Runs(self._state, self._triggers, self._slots)
-        self._requests = Requests(self._state, self._triggers, self._runs, self._slots)
+        self._notices = Notices(self._state)
+        self._runs = Runs(self._state, self._triggers, self._slots, self._notices)
+        self._requests = Requests(
+            self._state, self._triggers, self._runs, self._slots, self._notices
+        )
 
     @classmethod
     def restore(
@@ -132,6 +136,8 @@ class Scheduler:
             run = state.runs.get(due)
             if run and run.pause:
                 self._runs.serve_pause(run, run.pause)
+            elif self._notices.is_late(job := state.jobs[due]):
+                self._notices.tell_late(job)
             else:
-                self._triggers.add_due(state.jobs[due])
+                self._triggers.add_due(job)
             self._runs.serve_agenda()

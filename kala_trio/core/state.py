@@ -7,7 +7,7 @@ from typing import TypeVar, assert_never
 from msgspec import Struct
 
 from kala_trio.core.errors import no_job
-from kala_trio.core.job import Attempt, Job, Missed, Progress, Queue, Run, Value
+from kala_trio.core.job import Attempt, Job, Missed, Notice, Progress, Queue, Run, Value
 from kala_trio.core.messages import (
     EMPTY,
     Act,
@@ -107,7 +107,7 @@ class State:
             case Attempt():
                 key = (value.run_id, value.number)
                 self._set(self.attempts, value.run_id, value if value.result is None else None)
-            case Missed():
+            case Missed() | Notice():
                 key = (value.job_id, value.number)
             case Queue(run_id=key):
                 self._set(self.queues, key, value)

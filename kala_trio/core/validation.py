@@ -12,6 +12,7 @@ from kala_trio.core.examples import refused
 from kala_trio.core.execution import check_execution
 from kala_trio.core.policy import check_policy, check_retrying
 from kala_trio.core.remote import check_remote
+from kala_trio.core.reporting import check_reporting
 from kala_trio.core.schedule import find_zone, parse_schedule
 from kala_trio.core.timing import check_timing
 
@@ -60,6 +61,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     check_policy(definition)
     check_retrying(definition)
     check_execution(definition)
+    check_reporting(definition)
     return replace(definition, parent_jobs=_parents(definition), tags=_tags(definition))
 
 

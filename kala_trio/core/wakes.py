@@ -2,9 +2,11 @@
 
 import heapq
 from collections.abc import Container, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 
 from kala_trio.core.definition import CatchUp, Overlap
+from kala_trio.core.duration import Duration
 from kala_trio.core.job import Job, Progress, Run
 
 
@@ -86,6 +88,28 @@ def due_at(job: Job, progress: Progress, *, is_held: bool = False) -> datetime |
 
     ``is_held``: its pending trigger waits for other jobs' runs to end (rule L12).
     """
+    late = late_at(job, progress)
+    due = _due_at(job, progress, is_held=is_held)
+    return min(due, late) if due and late else due or late
+
+
+def late_at(job: Job, progress: Progress) -> datetime | None:
+    """Return when it is to be told that a job is late, if no success comes before (rule N4)."""
+    expected, within = progress.standing.expected, job.definition.reporting.expect_within
+    if expected is None or progress.standing.is_late or not within:
+        return None
+    try:
+        return expected + _exact(within)
+    except OverflowError:  # past the year 9999
+        return None
+
+
+@lru_cache(256)
+def _exact(duration: str) -> timedelta:
+    return timedelta(microseconds=Duration.parse(duration).microseconds)
+
+
+def _due_at(job: Job, progress: Progress, *, is_held: bool) -> datetime | None:
     if progress.disabled:
         return None
     coming = progress.next.at if progress.next else None

@@ -8,7 +8,8 @@ from kala_trio.clock import Clock
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import NotStarted
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
-from kala_trio.runner.process import LocalRunner
+from kala_trio.runner.local import LocalRunner
+from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.remote import RemoteRunner
 from kala_trio.templates import filled_in
 
@@ -16,11 +17,16 @@ from kala_trio.templates import filled_in
 class Dispatch:
     """Runs every attempt, of whatever kind its job is."""
 
-    def __init__(self, output: Path, clock: Clock, leftovers: trio.Nursery) -> None:
-        """Let each runner keep outputs under ``output``; ``leftovers`` is the local one's."""
+    def __init__(
+        self, output: Path, clock: Clock, leftovers: trio.Nursery, outbound: Outbound
+    ) -> None:
+        """Let each runner keep outputs under ``output``; ``leftovers`` is the local one's.
+
+        Remote attempts go through ``outbound``.
+        """
         self._clock = clock
         self._local = LocalRunner(output, clock, leftovers)
-        self._remote = RemoteRunner(output, clock)
+        self._remote = RemoteRunner(output, clock, outbound)
 
     async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Run an attempt to its end, or until ``ending`` is cancelled."""

@@ -1,16 +1,13 @@
 """One remote attempt: an HTTP request, in bounded time and memory."""
 
 import logging
-import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import trio
 
-from kala_trio import __version__
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.definition import Remote
@@ -24,13 +21,10 @@ from kala_trio.core.job import (
     TimedOut,
 )
 from kala_trio.core.messages import AttemptEnded, StartAttempt
-from kala_trio.runner.connection import Connector, NotAnswered
+from kala_trio.runner.connection import NotAnswered
+from kala_trio.runner.local import timeout_of
+from kala_trio.runner.outbound import USER_AGENT, Outbound
 from kala_trio.runner.output import Capture, output_path, remove_stale
-from kala_trio.runner.process import timeout_of
-from kala_trio.threads import in_thread
-
-if TYPE_CHECKING:
-    from kala_trio.runner.exchange import Client
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +39,7 @@ _AT_ONCE = 1_000
 class RemoteRunner:
     """Runs attempts as requests from this machine."""
 
-    def __init__(self, output: Path, clock: Clock) -> None:
+    def __init__(self, output: Path, clock: Clock, outbound: Outbound) -> None:
         """Keep the bodies of answers under the directory ``output``, as what a run has written."""
         self._output = output
         self._complaint = Complaint(log, "what servers answer is kept again")
@@ -53,9 +47,7 @@ class RemoteRunner:
         self._stopping = False
         self._watches: set[trio.CancelScope] = set()
         self._places = trio.CapacityLimiter(_AT_ONCE)
-        self._turns = trio.Lock()
-        self._loading = trio.Lock()
-        self._client: Client | None = None
+        self._outbound = outbound
 
     async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Make the request, and tell what became of it (rules Q1 to Q5); instants in UTC.
@@ -94,9 +86,9 @@ class RemoteRunner:
         seconds = remote.timeout or USUAL_TIMEOUT
         async with self._places:
             try:
-                client = await self._load()
+                await self._outbound.load()
                 with trio.fail_after(seconds):
-                    status = await client.ask(remote, _headers(act, remote), capture.write)
+                    status = await self._outbound.ask(remote, _headers(act, remote), capture.write)
             except (NotAnswered, Unavailable) as error:
                 return NoAnswer(str(error))
             except trio.TooSlowError:
@@ -105,12 +97,6 @@ class RemoteRunner:
                     "remote_properties.timeout may allow for more"
                 )
         return Answered(status, status in (remote.expected_response_codes or _USUAL_CODES))
-
-    async def _load(self) -> "Client":
-        async with self._loading:
-            if self._client is None:
-                self._client = await in_thread(_load)
-        return self._client
 
     @contextmanager
     def _until_stop(self) -> Iterator[None]:
@@ -122,19 +108,11 @@ class RemoteRunner:
                 self._watches.remove(watch)
 
 
-def _load() -> "Client":
-    """Load what only requests need; in a thread, since it takes some 50 ms."""
-    from kala_trio.runner.exchange import Client  # noqa: PLC0415
-
-    # The certificates that this machine trusts, or those that SSL_CERT_FILE names.
-    return Client(Connector(ssl.create_default_context()).connect)
-
-
 def _headers(act: StartAttempt, remote: Remote) -> list[tuple[str, str]]:
     """Return what tells the server which attempt this is, and the job's own headers, which win."""
     scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
     usual = [
-        ("User-Agent", f"kala-trio/{__version__}"),
+        ("User-Agent", USER_AGENT),
         ("Kala-Trio-Job-Id", act.run.job_id),
         ("Kala-Trio-Run-Id", act.run.id),
         ("Kala-Trio-Attempt", str(act.number)),

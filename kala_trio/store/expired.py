@@ -47,6 +47,17 @@ class Expired:
         )
         return self._beyond(query, before, keep, limit)
 
+    def notices(self, before: datetime, keep: int, limit: int) -> list[int]:
+        """Return the rows of notices to which the same applies, save those that still wait."""
+        query = (
+            "SELECT rowid FROM notices WHERE at < :before AND next_try_at IS NULL "
+            "UNION ALL SELECT notices.rowid FROM progress CROSS JOIN notices "
+            "ON notices.job_id = progress.job_id "
+            "AND notices.number <= json_extract(standing, '$.notices') - :keep "
+            "WHERE json_extract(standing, '$.notices') > :keep AND next_try_at IS NULL LIMIT :limit"
+        )
+        return self._beyond(query, before, keep, limit)
+
     def unknown(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the ids that are no job's and of which no run is in the history."""
         query = (

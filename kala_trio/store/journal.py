@@ -17,6 +17,7 @@ from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
+from kala_trio.store.outbox import Delivery
 from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
@@ -61,6 +62,11 @@ class Journal:
         except UNREADABLE as error:
             raise CannotStart(sentence(self._path, "cannot be read", error)) from error
 
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
     async def commit(self, records: Sequence[Record]) -> None:
         """Make ``records`` durable, all of them in one transaction, in a worker thread.
 
@@ -88,7 +94,23 @@ class Journal:
         Raises:
             Unavailable: it failed, and nothing was removed.
         """
-        await in_thread(self._prune_missed, row_ids, limiter=self._thread)
+        await in_thread(self._prune, "missed", row_ids, limiter=self._thread)
+
+    async def prune_notices(self, row_ids: Sequence[int]) -> None:
+        """Remove notices, by their rows in ``notices``.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        await in_thread(self._prune, "notices", row_ids, limiter=self._thread)
+
+    async def record_delivery(self, delivery: Delivery) -> None:
+        """Make durable what became of a notice's delivery.
+
+        Raises:
+            Unavailable: it failed, and all is as it was.
+        """
+        await in_thread(self._record_delivery, delivery, limiter=self._thread)
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -119,10 +141,23 @@ class Journal:
             )
             return True
 
-    def _prune_missed(self, row_ids: Sequence[int]) -> None:
-        query = "DELETE FROM missed WHERE rowid IN (SELECT value FROM json_each(?))"
+    def _prune(self, table: str, row_ids: Sequence[int]) -> None:
+        query = f"DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(?))"  # noqa: S608
         with self._transaction():
             self._execute(query, json.dumps(row_ids))
+
+    def _record_delivery(self, delivery: Delivery) -> None:
+        with self._transaction():
+            self._execute(
+                "UPDATE notices SET tries = ?, next_try_at = ?, delivered_at = ?, error = ? "
+                "WHERE job_id = ? AND number = ?",
+                delivery.tries,
+                rows.from_optional(delivery.next_try_at),
+                rows.from_optional(delivery.delivered_at),
+                delivery.error,
+                delivery.notice.job_id,
+                delivery.notice.number,
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -190,7 +225,7 @@ class Journal:
         query = "SELECT 1 FROM turns WHERE run_id = ? LIMIT 1"
         return self._execute(query, run_id).fetchone() is not None
 
-    def _execute(self, statement: str, *parameters: str | int) -> sqlite3.Cursor:
+    def _execute(self, statement: str, *parameters: str | int | None) -> sqlite3.Cursor:
         return self._database.execute(statement, parameters)
 
 

@@ -17,6 +17,7 @@ from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.finding import Mark, Search, find
 from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
+from kala_trio.store.outbox import Delivery, deliveries
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 STATS = 10
@@ -129,6 +130,14 @@ class Reader:
         with self._database() as database:
             which = "FROM missed WHERE job_id = ? ORDER BY number DESC"
             return [rows.to_missed(row) for row in rows.select(database, Missed, which, job_id)]
+
+    def notices(self, job_id: str, *, below: int, limit: int) -> list[Delivery]:
+        """Return a job's notices with a number below that one, the latest first.
+
+        Of deleted jobs too.
+        """
+        with self._database() as database:
+            return deliveries(database, job_id, below, limit)
 
     def totals(self) -> Totals:
         """Return the figures over all jobs, which are added up anew only after a change."""

@@ -16,6 +16,7 @@ from kala_trio.core.job import (
     Ending,
     Job,
     Missed,
+    Notice,
     Occurrence,
     Outcome,
     Pause,
@@ -24,6 +25,7 @@ from kala_trio.core.job import (
     Reason,
     Result,
     Run,
+    Standing,
     Trigger,
     Value,
 )
@@ -48,6 +50,7 @@ TABLES: dict[type[Value], Table] = {
             *("job_id", "disabled", "next_number", "next_at", "pending", "running", "runs"),
             *("finished", "success_count", "error_count", "last_success", "last_error"),
             *("last_attempted_run", "misses", "latest_missed", "version", "parents_done"),
+            "standing",
         ),
     ),
     Run: Table(
@@ -72,8 +75,17 @@ TABLES: dict[type[Value], Table] = {
         ),
     ),
     Queue: Table("queues", ("run_id",), ("run_id", "position")),
+    Notice: Table(
+        "notices",
+        ("job_id", "number"),
+        (
+            *("job_id", "number", "job_name", "channel", "receiver", "news", "at", "run_id"),
+            *("scheduled_at", "streak", "reason"),
+        ),
+    ),
 }
 
+_USUAL_STANDING = Standing()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -100,65 +112,91 @@ def select_with_rowid(
     return database.execute(f"SELECT rowid, {columns} {which}", parameters)
 
 
+def select_with(
+    database: sqlite3.Connection,
+    kind: type[Value],
+    more: str,
+    which: str,
+    *parameters: str | int,
+) -> Iterator[Row]:
+    """Return rows as ``select`` does, each with ``more`` columns at its end."""
+    columns = ", ".join(f'"{TABLES[kind].name}"."{column}"' for column in TABLES[kind].columns)
+    return database.execute(f"SELECT {columns}, {more} {which}", parameters)
+
+
 def to_row(value: Value) -> tuple[str | int | None, ...]:
     """Return the columns of ``value``, in the order of its table.
 
     Beside that a job's parents are rows in ``edges``, and a queue's children in ``turns``.
     """
+    row: tuple[str | int | None, ...]
     match value:
         case Job():
-            return (
+            row = (
                 *(value.id, value.number, from_instant(value.created_at)),
                 _to_json(value.definition),
-                _from_optional(value.rescheduled_at),
+                from_optional(value.rescheduled_at),
             )
-        case Progress(next=coming):
-            return (
-                value.job_id,
-                value.disabled,
-                coming.number if coming else None,
-                from_instant(coming.at) if coming else None,
-                _to_json(value.pending) if value.pending else None,
-                _to_json(value.running) if value.running else "[]",
-                value.runs,
-                value.finished,
-                value.success_count,
-                value.error_count,
-                _from_optional(value.last_success),
-                _from_optional(value.last_error),
-                _from_optional(value.last_attempted_run),
-                value.misses,
-                _to_json(value.latest_missed) if value.latest_missed else "[]",
-                value.version,
-                _to_json(value.parents_done) if value.parents_done else "[]",
-            )
+        case Progress():
+            row = _progress_row(value)
         case Run():
-            return (
+            row = (
                 *(value.id, value.job_id, value.job_name, value.number),
                 _to_json(value.trigger),
                 from_instant(value.started_at),
                 value.attempts,
-                _from_optional(value.ended_at),
+                from_optional(value.ended_at),
                 value.outcome,
                 value.ending,
                 _to_json(value.pause) if value.pause else None,
             )
         case Attempt(result=result):
-            return (
+            row = (
                 *(value.run_id, value.number, from_instant(value.started_at)),
-                _from_optional(value.ended_at),
+                from_optional(value.ended_at),
                 _to_json(result) if result else None,
             )
         case Missed():
-            return (
+            row = (
                 *(value.job_id, value.job_name, value.number, value.cause, value.reason),
                 *(value.count, from_instant(value.first), from_instant(value.last)),
                 value.last_occurrence,
             )
         case Queue():
-            return (value.run_id, value.position)
+            row = (value.run_id, value.position)
+        case Notice():
+            row = (
+                *(value.job_id, value.number, value.job_name, value.channel, value.receiver),
+                *(value.news, from_instant(value.at), value.run_id),
+                *(from_instant(value.scheduled_at), value.streak, value.reason),
+            )
         case _:
             assert_never(value)
+    return row
+
+
+def _progress_row(value: Progress) -> tuple[str | int | None, ...]:
+    coming = value.next
+    return (
+        value.job_id,
+        value.disabled,
+        coming.number if coming else None,
+        from_instant(coming.at) if coming else None,
+        _to_json(value.pending) if value.pending else None,
+        _to_json(value.running) if value.running else "[]",
+        value.runs,
+        value.finished,
+        value.success_count,
+        value.error_count,
+        from_optional(value.last_success),
+        from_optional(value.last_error),
+        from_optional(value.last_attempted_run),
+        value.misses,
+        _to_json(value.latest_missed) if value.latest_missed else "[]",
+        value.version,
+        _to_json(value.parents_done) if value.parents_done else "[]",
+        _to_json(value.standing) if value.standing != _USUAL_STANDING else None,
+    )
 
 
 def to_job(row: Row) -> Job:
@@ -167,7 +205,7 @@ def to_job(row: Row) -> Job:
     return Job(
         job_id,
         number,
-        _instant(created_at),
+        instant(created_at),
         _DEFINITION.decode(definition),
         optional_instant(rescheduled_at),
     )
@@ -196,6 +234,7 @@ def to_progress(row: Row, job_id: str) -> Progress:
         latest_missed,
         version,
         parents_done,
+        standing,
     ) = row
     return Progress(
         job_id,
@@ -214,6 +253,7 @@ def to_progress(row: Row, job_id: str) -> Progress:
         () if latest_missed == "[]" else _MISSES.decode(latest_missed),
         version,
         () if parents_done == "[]" else _NAMES.decode(parents_done),
+        _STANDING.decode(standing) if standing else _USUAL_STANDING,
     )
 
 
@@ -227,7 +267,7 @@ def to_run(row: Row) -> Run:
         job_name,
         number,
         _TRIGGER.decode(trigger),
-        _instant(started_at),
+        instant(started_at),
         attempts,
         optional_instant(ended_at),
         Outcome(outcome) if outcome else None,
@@ -242,7 +282,7 @@ def to_attempt(row: Row) -> Attempt:
     return Attempt(
         run_id,
         number,
-        _instant(started_at),
+        instant(started_at),
         optional_instant(ended_at),
         _RESULT.decode(result) if result else None,
     )
@@ -258,8 +298,8 @@ def to_missed(row: Row) -> Missed:
         Cause(cause),
         Reason(reason),
         count,
-        _instant(first),
-        _instant(last),
+        instant(first),
+        instant(last),
         last_occurrence,
     )
 
@@ -272,26 +312,28 @@ def to_queue(row: Row, children: tuple[str, ...]) -> Queue:
 
 def optional_instant(microseconds: int | None) -> datetime | None:
     """Return the instant, in UTC, of a column that may be empty."""
-    return None if microseconds is None else _instant(microseconds)
+    return None if microseconds is None else instant(microseconds)
 
 
 @lru_cache(4096)
 def _occurrence(number: int, microseconds: int) -> Occurrence:
-    return Occurrence(number, _instant(microseconds))
+    return Occurrence(number, instant(microseconds))
 
 
 @lru_cache(4096)  # many jobs are due at one instant, or were created at one
-def _instant(microseconds: int) -> datetime:
+def instant(microseconds: int) -> datetime:
+    """Return the instant, in UTC, of a column."""
     return _EPOCH + _MICROSECOND * microseconds
 
 
-def from_instant(instant: datetime) -> int:
+def from_instant(at: datetime) -> int:
     """Return what a column holds of an instant."""
-    return (instant - _EPOCH) // _MICROSECOND
+    return (at - _EPOCH) // _MICROSECOND
 
 
-def _from_optional(instant: datetime | None) -> int | None:
-    return None if instant is None else from_instant(instant)
+def from_optional(at: datetime | None) -> int | None:
+    """Return what a column holds that may be empty."""
+    return None if at is None else from_instant(at)
 
 
 def _to_json(value: object) -> str:
@@ -303,4 +345,5 @@ _TRIGGER = msgspec.json.Decoder(Trigger)
 _MISSES = msgspec.json.Decoder(tuple[Missed, ...])
 _NAMES = msgspec.json.Decoder(tuple[str, ...])
 _PAUSE = msgspec.json.Decoder(Pause)
+_STANDING = msgspec.json.Decoder(Standing)
 _RESULT: msgspec.json.Decoder[Result] = msgspec.json.Decoder(Result)

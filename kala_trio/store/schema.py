@@ -132,6 +132,7 @@ def _fourth_version(database: Database) -> None:
         "progress ADD COLUMN running TEXT NOT NULL DEFAULT '[]'",
         "progress ADD COLUMN version INTEGER NOT NULL DEFAULT 1",
         "progress ADD COLUMN parents_done TEXT NOT NULL DEFAULT '[]'",
+        "progress ADD COLUMN standing TEXT",
         "runs ADD COLUMN ending TEXT",
         "runs ADD COLUMN pause TEXT",
     ):
@@ -143,6 +144,19 @@ def _fourth_version(database: Database) -> None:
         "CREATE INDEX runs_not_succeeded ON runs (outcome) "
         "WHERE outcome NOT NULL AND outcome <> 'succeeded'"
     )
+    # Those that wait have a next try, new ones at once.
+    database.execute(
+        "CREATE TABLE notices (job_id TEXT NOT NULL, number INTEGER NOT NULL, "
+        "job_name TEXT NOT NULL, channel TEXT NOT NULL, receiver TEXT NOT NULL, "
+        "news TEXT NOT NULL, at INTEGER NOT NULL, run_id TEXT, scheduled_at INTEGER NOT NULL, "
+        "streak INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0, "
+        "next_try_at INTEGER DEFAULT 0, delivered_at INTEGER, error TEXT, "
+        "PRIMARY KEY (job_id, number)) STRICT"
+    )
+    database.execute(
+        "CREATE INDEX notices_waiting ON notices (next_try_at) WHERE next_try_at NOT NULL"
+    )
+    database.execute("CREATE INDEX notices_at ON notices (at)")
 
 
 def _create(

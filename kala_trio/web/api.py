@@ -11,7 +11,7 @@ import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
-from kala_trio import bodies, wire
+from kala_trio import wire
 from kala_trio.core.errors import Refused
 from kala_trio.core.messages import (
     Create,
@@ -25,11 +25,12 @@ from kala_trio.core.messages import (
 )
 from kala_trio.store.finding import JobState, Mark, Order, Search
 from kala_trio.store.reader import JobView, Reader
-from kala_trio.templates import accepted
 from kala_trio.threads import in_thread
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
+from kala_trio.web.notices import add_notices
 from kala_trio.web.queries import Query, written
 from kala_trio.web.runs import add_outputs, add_runs
 
@@ -41,9 +42,6 @@ _MEBIBYTE = 1024 * 1024
 _LARGEST_BODY = 1 * _MEBIBYTE
 _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
-# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
-# some 20 ms, and longer ones would hardly take less for each.
-_MOST_JOBS = 500
 _READING_THREADS = 4
 _PAGE = 1000  # the most jobs of a search in one answer
 _USUAL_PAGE = 100
@@ -59,7 +57,7 @@ def create_app(
     reader: Reader,
     ask: Callable[[Request], Awaitable[None]],
     *,
-    default_owner: str,
+    acceptance: Acceptance,
     output: Path,
     is_closing: Callable[[], bool] = lambda: False,
 ) -> Application:
@@ -82,16 +80,15 @@ def create_app(
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        definition = bodies.decode_job(body, default_owner=default_owner)
         job_id = str(uuid.uuid4())
-        await ask(Create(job_id, accepted(definition, datetime.now(UTC))))
+        await ask(Create(job_id, acceptance.job(body)))
         return json_answer(wire.encode({"id": job_id}), 201)
 
     @app.post("/api/v1/job/bulk/")
     async def create_jobs() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         # In a thread, so that other requests need not wait until all of it was read.
-        creates = await in_thread(_read_list, body, default_owner, limiter=reading_lists)
+        creates = await in_thread(acceptance.jobs, body, limiter=reading_lists)
         await ask(CreateAll(creates))
         return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
@@ -143,7 +140,8 @@ def create_app(
 
     add_runs(app, reader, threads, output)
     add_outputs(app, reader, threads, output, is_closing)
-    add_edits(app, reader, ask, default_owner)
+    add_notices(app, reader, threads)
+    add_edits(app, reader, ask, acceptance)
     answer_errors(app, _largest)
     return app
 
@@ -180,22 +178,3 @@ class _Sized(TrioRequest):
 
 def _largest(path: str) -> int:
     return _LARGEST_LIST if path == _LISTS else _LARGEST_BODY
-
-
-def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
-    # Ids that begin alike lie side by side in the database: else each job of a list would change
-    # pages of its own, and a commit would take the longer, the more jobs there are.
-    beginning = str(uuid.uuid4())[:8]
-    jobs = bodies.decode_jobs(
-        body,
-        default_owner=default_owner,
-        most=_MOST_JOBS,
-        new_id=lambda: beginning + str(uuid.uuid4())[8:],
-    )
-    creates, now = [], datetime.now(UTC)
-    for position, (job_id, definition) in enumerate(jobs):
-        try:
-            creates.append(Create(job_id, accepted(definition, now)))
-        except Refused as error:
-            raise error.within(position) from None
-    return tuple(creates)

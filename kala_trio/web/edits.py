@@ -2,16 +2,15 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 
 from quart import Response, request
 
-from kala_trio import bodies, wire
+from kala_trio import wire
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Outdated, Refused, no_run
 from kala_trio.core.messages import Cancel, Edit, Request
 from kala_trio.store.reader import JobView, Reader
-from kala_trio.templates import accepted
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import found, json_answer, nothing
 from kala_trio.web.application import Application
 
@@ -23,20 +22,19 @@ def add_edits(
     app: Application,
     reader: Reader,
     ask: Callable[[Request], Awaitable[None]],
-    default_owner: str,
+    acceptance: Acceptance,
 ) -> None:
     """Add the routes to ``app`` (rules M4, M5, M6)."""
 
     async def edit(job_id: str, definition: Definition, version: int | None) -> Response:
-        await ask(Edit(job_id, accepted(definition, datetime.now(UTC)), version))
+        await ask(Edit(job_id, definition, version))
         return show_job(found(reader.job(job_id), job_id))
 
     @app.put("/api/v1/job/<job_id>/")
     async def replace_job(job_id: str) -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         view = found(reader.job(job_id), job_id)
-        definition = bodies.decode_job(body, default_owner=default_owner)
-        return await edit(job_id, definition, _wanted_version(view))
+        return await edit(job_id, acceptance.job(body), _wanted_version(view))
 
     @app.patch("/api/v1/job/<job_id>/")
     async def patch_job(job_id: str) -> Response:
@@ -45,7 +43,7 @@ def add_edits(
             view = found(reader.job(job_id), job_id)
             wanted = _wanted_version(view)
             before = wire.encode_definition(view.job.definition, view.progress.disabled)
-            definition = bodies.patch_job(before, body, default_owner=default_owner)
+            definition = acceptance.patch(before, body)
             try:
                 return await edit(job_id, definition, wanted or view.progress.version)
             except Outdated:

@@ -15,6 +15,7 @@ from hypercorn import Config
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.guard import Guard
 
@@ -30,7 +31,8 @@ _LAST_ANSWERS = 3.0
 @click.option("--door-fd", type=int, required=True, help="The stream to the scheduler.")
 @click.option("--db", type=click.Path(path_type=Path), required=True)
 @click.option("--default-owner", default="")
-def main(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
+@click.option("--has-mail", is_flag=True)
+def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: bool) -> None:
     """Serve the API; kala-trio starts this by itself."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
@@ -38,7 +40,7 @@ def main(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICER)
-    trio.run(_serve, socket_fd, door_fd, db, default_owner)
+    trio.run(_serve, socket_fd, door_fd, db, Acceptance(default_owner, has_mail))
 
 
 def config_for(socket_fd: int) -> Config:
@@ -52,7 +54,7 @@ def config_for(socket_fd: int) -> Config:
     return config
 
 
-async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> None:
+async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
     closed = trio.Event()
@@ -62,7 +64,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, default_owner: str) -> 
     app = create_app(
         Reader(db),
         door.ask,
-        default_owner=default_owner,
+        acceptance=acceptance,
         output=output_root(db),
         is_closing=closed.is_set,
     )

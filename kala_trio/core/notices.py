@@ -1,0 +1,163 @@
+"""Whom to tell what of a job's runs, and when it is late: rules N1 to N5."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from kala_trio.core.definition import News, Reporting
+from kala_trio.core.job import Cause, Channel, Job, Notice, Outcome, Progress, Run, Standing
+from kala_trio.core.messages import Deliver
+from kala_trio.core.occurrences import is_scheduled, schedule_of
+from kala_trio.core.reporting import USUAL_NEWS
+from kala_trio.core.state import State
+from kala_trio.core.wakes import late_at
+
+
+class Notices:
+    """Decides what is told, and keeps in mind what those who are told know already."""
+
+    def __init__(self, state: State) -> None:
+        """Work on ``state``."""
+        self._state = state
+
+    # Runs
+
+    def started(self, job: Job, run: Run) -> None:
+        """Tell that a run has started."""
+        self._tell(job, News.START, run)
+
+    def ended(self, job: Job, run: Run, outcome: Outcome) -> None:
+        """Tell how a run ended: rules N1, N2."""
+        match outcome:
+            case Outcome.SUCCEEDED:
+                self._succeeded(job, run)
+            case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.LOST | Outcome.STOPPED:
+                standing = self._standing(job)
+                self._keep(job, replace(standing, streak=standing.streak + 1))
+                self._tell(job, News.FAILURE, run)
+            case Outcome.CANCELLED:
+                pass
+            case _:
+                assert_never(outcome)
+
+    def _succeeded(self, job: Job, run: Run) -> None:
+        before = self._standing(job)
+        after = replace(before, streak=0)
+        scheduled_at = run.trigger.scheduled_at
+        if before.expected and scheduled_at >= before.expected:
+            expected = self._expected_after(job, scheduled_at)
+            after = replace(after, expected=expected, is_late=False)
+        self._keep(job, after)
+        has_recovered = bool(before.streak or before.is_late) and not after.is_late
+        if has_recovered and News.RECOVERY in _wanted(job.definition.reporting):
+            self._tell(job, News.RECOVERY, run)
+        else:
+            self._tell(job, News.SUCCESS, run)
+
+    # Expectations
+
+    def expect(self, job: Job) -> None:
+        """Expect what is to come of a schedule from now on, and nothing else: rule N4."""
+        progress = self._state.progress[job.id]
+        expects = job.definition.reporting.expect_within and is_scheduled(job.definition)
+        waits = expects and not progress.disabled and progress.next
+        expected = waits.at if waits else None
+        self._keep(job, replace(progress.standing, expected=expected, is_late=False))
+
+    def expect_run(self, job: Job, scheduled_at: datetime) -> None:
+        """Expect that a job without schedule succeeds, now that a run of it is asked for."""
+        definition, standing = job.definition, self._standing(job)
+        if definition.reporting.expect_within and not is_scheduled(definition):
+            expected = min(standing.expected or scheduled_at, scheduled_at)
+            self._keep(job, replace(standing, expected=expected))
+
+    def _expected_after(self, job: Job, scheduled_at: datetime) -> datetime | None:
+        """Return the oldest S that is left to be answered after a success of ``scheduled_at``."""
+        schedule = schedule_of(job) if is_scheduled(job.definition) else None
+        if schedule:
+            coming = schedule.next_after(scheduled_at)
+            return coming.at if coming else None
+        progress = self._state.progress[job.id]
+        triggers = [self._state.runs[run_id].trigger for run_id in progress.running]
+        asked = [*triggers, *([progress.pending] if progress.pending else [])]
+        return min(
+            (each.scheduled_at for each in asked if each.scheduled_at > scheduled_at), default=None
+        )
+
+    def is_late(self, job: Job) -> bool:
+        """Tell whether it is to be told by now that a job is late."""
+        at = late_at(job, self._state.progress[job.id])
+        return at is not None and at <= self._state.now
+
+    def tell_late(self, job: Job) -> None:
+        """Tell that a job is late, and say why: rule N4."""
+        progress = self._state.progress[job.id]
+        self._keep(job, replace(progress.standing, is_late=True))
+        self._tell(job, News.LATE, None, _why_late(progress))
+
+    # What is told
+
+    def _tell(self, job: Job, news: News, run: Run | None, reason: str = "") -> None:
+        standing = self._standing(job)
+        scheduled_at = run.trigger.scheduled_at if run else standing.expected
+        for channel, receiver in _receivers(job.definition.reporting, news, standing):
+            standing = replace(standing, notices=standing.notices + 1)
+            self._state.keep(
+                Notice(
+                    job.id,
+                    standing.notices,
+                    job.definition.name,
+                    channel,
+                    receiver,
+                    news,
+                    self._state.now,
+                    run.id if run else None,
+                    scheduled_at or self._state.now,
+                    standing.streak,
+                    reason,
+                )
+            )
+        if standing is not self._standing(job):
+            self._keep(job, standing)
+            self._state.act(Deliver())
+
+    def _standing(self, job: Job) -> Standing:
+        return self._state.progress[job.id].standing
+
+    def _keep(self, job: Job, standing: Standing) -> None:
+        progress = self._state.progress[job.id]
+        if standing != progress.standing:
+            self._state.keep(replace(progress, standing=standing))
+
+
+def _wanted(reporting: Reporting) -> tuple[News, ...]:
+    return reporting.notify_on or USUAL_NEWS
+
+
+def _receivers(
+    reporting: Reporting, news: News, standing: Standing
+) -> Iterator[tuple[Channel, str]]:
+    """Yield who is told: rules N1, N2, N3."""
+    is_known = news is News.FAILURE and standing.streak > 1 and not reporting.notify_every_time
+    if news in _wanted(reporting) and not is_known:
+        if reporting.notify_webhook:
+            yield Channel.WEBHOOK, reporting.notify_webhook
+        if reporting.notify_email:
+            yield Channel.EMAIL, ", ".join(reporting.notify_email)
+    if reporting.ping_url and news is not News.LATE:
+        yield Channel.PING, reporting.ping_url
+
+
+def _why_late(progress: Progress) -> str:
+    """Say what has become of a job that is late."""
+    expected, last = progress.standing.expected, progress.latest_missed
+    if progress.running:
+        return "its run is still in progress"
+    if progress.pending:
+        return "its run waits to be started"
+    for missed in last:
+        if missed.cause is Cause.OCCURRENCE and expected and missed.last >= expected:
+            return f"it was missed ({missed.reason})"
+    return "its last run failed" if progress.standing.streak else "no run of it succeeded"

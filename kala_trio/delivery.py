@@ -1,0 +1,199 @@
+"""Notices are delivered: sent, tried again after growing pauses, and given up in the end.
+
+The journal has them, with what became of each (rule N5): this only looks what there is to send, so
+that a restart goes on where the last daemon ended. Whoever is told may be told twice, where the
+daemon died in between.
+"""
+
+import logging
+import uuid
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NoReturn, assert_never
+
+import trio
+from msgspec.structs import replace
+
+from kala_trio.clock import Clock
+from kala_trio.complaint import Complaint
+from kala_trio.core.definition import News
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.job import Channel, Notice
+from kala_trio.mail import Mailer, NotSent
+from kala_trio.report import Report, as_json, as_letter, last_words, ping_url
+from kala_trio.runner.connection import NotAnswered
+from kala_trio.runner.outbound import Outbound
+from kala_trio.runner.output import output_path, read_output
+from kala_trio.store.journal import Journal
+from kala_trio.store.outbox import Delivery, Head, Outbox
+from kala_trio.store.reader import Reader
+from kala_trio.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+# In seconds, from one try to the next, and until a notice is given up; the start of a run is no
+# news for long.
+_FIRST_PAUSE = 10.0
+_GROWTH = 3
+_LONGEST_PAUSE = 3600.0
+_LASTS = timedelta(days=1)
+_START_LASTS = timedelta(minutes=1)
+_LOOK = 1_000
+_AT_ONCE = 20
+# Looks are at least so far apart, in seconds, and at most.
+_BREATH = 0.1
+_RETRY = 60.0
+
+_Lane = tuple[str, Channel, str]
+
+
+class Deliveries:
+    """Delivers what is in the outbox: of a job's notices to one receiver, one after the other."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        output: Path,
+        clock: Clock,
+        outbound: Outbound,
+        mailer: Mailer | None,
+    ) -> None:
+        """Find what runs have written in the directory ``output``; without ``mailer`` no mail goes.
+
+        Requests go through ``outbound``.
+        """
+        self._journal = journal
+        self._outbox = Outbox(journal.path)
+        self._reader = Reader(journal.path)
+        self._output = output
+        self._clock = clock
+        self._outbound = outbound
+        self._mailer = mailer
+        self._places = trio.CapacityLimiter(_AT_ONCE)
+        self._busy: set[_Lane] = set()
+        self._something_new = trio.Event()
+
+    def wake(self) -> None:
+        """Look soon: there are notices, or room for the next."""
+        self._something_new.set()
+
+    async def run(self) -> NoReturn:
+        """Deliver what there is, and then whatever comes."""
+        complaint = Complaint(log, "notices are delivered again")
+        async with trio.open_nursery() as nursery:
+            while True:
+                self._something_new = trio.Event()
+                pause = _RETRY
+                try:
+                    pause = self._start(await in_thread(self._outbox.heads, _LOOK), nursery)
+                    complaint.end()
+                except Unavailable as error:
+                    complaint.tell(f"notices cannot be delivered, which is tried again: {error}")
+                with trio.move_on_after(pause):
+                    await self._something_new.wait()
+                await trio.sleep(_BREATH)
+
+    def _start(self, heads: list[Head], nursery: trio.Nursery) -> float:
+        """Start what is to be sent now; return in how many seconds to look again."""
+        now, pause = self._clock.now(), _RETRY
+        for head in heads:
+            lane = _lane(head.delivery.notice)
+            wait = ((head.delivery.next_try_at or now) - now).total_seconds()
+            if lane in self._busy:
+                continue
+            # None is that far away, unless the clock was set back.
+            if 0 < wait <= _LONGEST_PAUSE:
+                pause = min(pause, wait)
+                continue
+            self._busy.add(lane)
+            nursery.start_soon(self._deliver, head)
+        return pause
+
+    async def _deliver(self, head: Head) -> None:
+        delivery = head.delivery
+        notice = delivery.notice
+        if notice.channel is Channel.PING and delivery.tries and head.has_followers:
+            after = replace(delivery, next_try_at=None, error="gave way to a later ping")
+        else:
+            async with self._places:
+                after = await self._try(delivery)
+        await self._record(after)
+        if after.error:
+            end = "is tried again" if after.next_try_at else "is given up"
+            told = "" if after.delivered_at is None else " (but others were told)"
+            which = f"notice {notice.number} of job {notice.job_id} by {notice.channel}"
+            log.warning("%s %s%s: %s", which, end, told, after.error)
+        self._busy.remove(_lane(notice))
+        self.wake()
+
+    async def _try(self, delivery: Delivery) -> Delivery:
+        """Send a notice, and tell what became of that."""
+        tries = delivery.tries + 1
+        try:
+            warning = await self._send(delivery.notice)
+        except (NotAnswered, NotSent, Unavailable) as error:
+            next_try_at = _next_try_at(delivery, self._clock.now())
+            return replace(delivery, tries=tries, next_try_at=next_try_at, error=str(error))
+        return replace(
+            delivery,
+            tries=tries,
+            next_try_at=None,
+            delivered_at=self._clock.now(),
+            error=warning or None,
+        )
+
+    async def _send(self, notice: Notice) -> str:
+        """Send a notice; return what its sender should know all the same."""
+        report = await in_thread(self._report, notice)
+        match notice.channel:
+            case Channel.WEBHOOK:
+                await self._outbound.post(notice.receiver, as_json(report), "application/json")
+                return ""
+            case Channel.PING:
+                # It is to be a UUID, which a run's id is not.
+                url = ping_url(notice, str(uuid.uuid5(uuid.NAMESPACE_URL, notice.run_id or "")))
+                await self._outbound.post(url, report.reason, "text/plain; charset=utf-8")
+                return ""
+            case Channel.EMAIL:
+                if self._mailer is None:
+                    raise NotSent("there is no mail server: start kala-trio with --smtp")
+                return await self._mailer.send(as_letter(report))
+            case _:
+                assert_never(notice.channel)
+
+    def _report(self, notice: Notice) -> Report:
+        run_id = notice.run_id
+        run = self._reader.run_with_attempts(run_id) if run_id else None
+        # What is told of a start are no words of that run's.
+        if run is None or run_id is None or notice.news is News.START:
+            return Report(notice, run)
+        try:
+            output = read_output(output_path(self._output, run_id))
+            return Report(notice, run, last_words(output.head + output.tail))
+        except OSError:
+            return Report(notice, run)
+
+    async def _record(self, delivery: Delivery) -> None:
+        """Make durable what became of a delivery, as soon as that can be done."""
+        complaint = Complaint(log, "what became of notices is recorded again")
+        while True:
+            try:
+                await self._journal.record_delivery(delivery)
+                complaint.end()
+                return
+            except Unavailable as error:
+                complaint.tell(f"what became of a notice cannot be recorded: {error}")
+                await trio.sleep(_FIRST_PAUSE)
+
+
+def _lane(notice: Notice) -> _Lane:
+    return notice.job_id, notice.channel, notice.receiver
+
+
+def _next_try_at(delivery: Delivery, now: datetime) -> datetime | None:
+    """Return when a notice is tried again that could not be sent; None if it is given up."""
+    pause = min(_FIRST_PAUSE * _GROWTH ** min(delivery.tries, 10), _LONGEST_PAUSE)
+    at = now + timedelta(seconds=pause)
+    notice = delivery.notice
+    lasts = _START_LASTS if notice.news is News.START else _LASTS
+    return at if at <= notice.at + lasts else None

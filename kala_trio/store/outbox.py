@@ -1,0 +1,107 @@
+"""Notices with what became of their delivery: those that wait, and those of a job (rule N5)."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from msgspec import Struct
+
+from kala_trio.core.definition import News
+from kala_trio.core.errors import Unavailable
+from kala_trio.core.job import Channel, Notice
+from kala_trio.store import rows
+from kala_trio.store.connection import atomic, open_database
+from kala_trio.store.trouble import UNREADABLE, sentence
+
+
+class Delivery(Struct, frozen=True):
+    """What became of a notice: ``next_try_at`` is None once it is delivered or given up.
+
+    ``error`` says in a sentence why the last try failed.
+    """
+
+    notice: Notice
+    tries: int = 0
+    next_try_at: datetime | None = None
+    delivered_at: datetime | None = None
+    error: str | None = None
+
+
+class Head(Struct, frozen=True):
+    """The oldest of the notices of a job that wait for one receiver, and whether others do, too."""
+
+    delivery: Delivery
+    has_followers: bool
+
+
+_DELIVERY = "notices.tries, notices.next_try_at, notices.delivered_at, notices.error"
+
+
+class Outbox:
+    """Looks into the file at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        """Open nothing yet: each look has a connection of its own."""
+        self._path = path
+
+    def heads(self, limit: int) -> list[Head]:
+        """Return ``limit`` notices that wait, those first whose next try is first.
+
+        Of a job's notices to one receiver only the oldest is among them. Raises Unavailable where
+        the file can't be read.
+        """
+        which = (
+            "FROM notices INDEXED BY notices_waiting WHERE next_try_at NOT NULL "
+            "GROUP BY job_id, channel, receiver ORDER BY next_try_at LIMIT ?"
+        )
+        # Beside min() SQLite gives the columns of the row that has the least number.
+        more = f"{_DELIVERY}, count(*), min(number)"
+        with self._database() as database:
+            found = rows.select_with(database, Notice, more, which, limit)
+            return [Head(_delivery(row[:-2]), row[-2] > 1) for row in found]
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        try:
+            with closing(open_database(self._path, read_only=True)) as database, atomic(database):
+                yield database
+        except UNREADABLE as error:
+            raise Unavailable(sentence(self._path, "cannot be read", error)) from error
+
+
+def deliveries(database: sqlite3.Connection, job_id: str, below: int, limit: int) -> list[Delivery]:
+    """Return a job's notices with a number below that one, the latest first."""
+    which = "FROM notices WHERE job_id = ? AND number < ? ORDER BY number DESC LIMIT ?"
+    found = rows.select_with(database, Notice, _DELIVERY, which, job_id, below, limit)
+    return [_delivery(row) for row in found]
+
+
+def _delivery(row: rows.Row) -> Delivery:
+    *of_notice, tries, next_try_at, delivered_at, error = row
+    notice = _notice(tuple(of_notice))
+    next_try = rows.optional_instant(next_try_at)
+    return Delivery(
+        notice,
+        tries,
+        max(next_try, notice.at) if next_try else None,
+        rows.optional_instant(delivered_at),
+        error,
+    )
+
+
+def _notice(row: rows.Row) -> Notice:
+    job_id, number, job_name, channel, receiver, news, at, run_id, scheduled_at, *more = row
+    return Notice(
+        job_id,
+        number,
+        job_name,
+        Channel(channel),
+        receiver,
+        News(news),
+        rows.instant(at),
+        run_id,
+        rows.instant(scheduled_at),
+        *more,
+    )

@@ -1,0 +1,65 @@
+"""What clients write of jobs, as this daemon takes it: read, checked, with what it adds."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from kala_trio import bodies
+from kala_trio.core.definition import Definition
+from kala_trio.core.errors import Refused
+from kala_trio.core.messages import Create
+from kala_trio.templates import accepted
+
+# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
+# some 20 ms, and longer ones would hardly take less for each.
+_MOST_JOBS = 500
+
+
+class Acceptance(Struct, frozen=True):
+    """How this daemon takes jobs: who owns what names nobody, and whether it can send e-mail.
+
+    Each method raises Refused, naming the field at fault.
+    """
+
+    default_owner: str = ""
+    has_mail: bool = False
+
+    def job(self, body: bytes) -> Definition:
+        """Read a job."""
+        return self._checked(bodies.decode_job(body, default_owner=self.default_owner))
+
+    def patch(self, before: Mapping[str, object], body: bytes) -> Definition:
+        """Read a merge patch of a job whose keys are ``before``."""
+        return self._checked(bodies.patch_job(before, body, default_owner=self.default_owner))
+
+    def jobs(self, body: bytes) -> tuple[Create, ...]:
+        """Read a list of jobs that may name each other."""
+        # Ids that begin alike lie side by side in the database: else each job of a list would
+        # change pages of its own, and a commit would take the longer, the more jobs there are.
+        beginning = str(uuid.uuid4())[:8]
+        jobs = bodies.decode_jobs(
+            body,
+            default_owner=self.default_owner,
+            most=_MOST_JOBS,
+            new_id=lambda: beginning + str(uuid.uuid4())[8:],
+        )
+        creates = []
+        for position, (job_id, definition) in enumerate(jobs):
+            try:
+                creates.append(Create(job_id, self._checked(definition)))
+            except Refused as error:
+                raise error.within(position) from None
+        return tuple(creates)
+
+    def _checked(self, definition: Definition) -> Definition:
+        addresses = definition.reporting.notify_email
+        if addresses and not self.has_mail:
+            raise Refused(
+                "notify_email",
+                "this kala-trio has no mail server",
+                found=list(addresses),
+                example="kala-trio run --smtp smtp://localhost",
+            )
+        return accepted(definition, datetime.now(UTC))
