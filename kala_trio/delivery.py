@@ -132,8 +132,8 @@ class Deliveries:
         try:
             warning = await self._send(delivery.notice)
         except (NotAnswered, NotSent, Unavailable) as error:
-            next_try_at = _next_try_at(delivery, self._clock.now())
-            return replace(delivery, tries=tries, next_try_at=next_try_at, error=str(error))
+            again_at = next_try_at(delivery, self._clock.now())
+            return replace(delivery, tries=tries, next_try_at=again_at, error=str(error))
         return replace(
             delivery,
             tries=tries,
@@ -190,7 +190,7 @@ def _lane(notice: Notice) -> _Lane:
     return notice.job_id, notice.channel, notice.receiver
 
 
-def _next_try_at(delivery: Delivery, now: datetime) -> datetime | None:
+def next_try_at(delivery: Delivery, now: datetime) -> datetime | None:
     """Return when a notice is tried again that could not be sent; None if it is given up."""
     pause = min(_FIRST_PAUSE * _GROWTH ** min(delivery.tries, 10), _LONGEST_PAUSE)
     at = now + timedelta(seconds=pause)

@@ -21,6 +21,7 @@ from kala_trio.core.definition import (
     Overlap,
     ParentRule,
     Policy,
+    Reporting,
     Retrying,
 )
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Outdated, Refused
@@ -118,6 +119,9 @@ drafts = st.builds(
     rerun_lost=st.booleans(),
     tags=st.sampled_from([(), (), ("a",), ("b", "a")]),
     policy=policies,
+    reporting=st.sampled_from(
+        [Reporting(), Reporting("http://a", expect_within="PT3S", ping_url="http://a")]
+    ),
     retrying=retryings,
 )
 spans = st.sampled_from([0, 0.000001, 1, 7, 10, 25, 60, 600])

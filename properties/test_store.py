@@ -19,16 +19,19 @@ from kala_trio.core.job import (
     Lost,
     Missed,
     NoAnswer,
+    Notice,
     NotStarted,
     Progress,
     Queue,
     Run,
     Signalled,
+    Standing,
     Stopped,
 )
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record
 from kala_trio.store import rows
 from kala_trio.store.journal import Journal
+from kala_trio.store.outbox import to_notice
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
 instants = st.datetimes(timezones=st.just(UTC))
@@ -42,8 +45,16 @@ st.register_type_strategy(datetime, instants)
 definitions = st.builds(Definition, parent_jobs=st.lists(ids, unique=True).map(tuple))
 jobs = st.builds(Job, id=ids, definition=definitions)
 misses = st.builds(Missed)
-progress = st.builds(Progress, job_id=ids, latest_missed=st.lists(misses, max_size=2).map(tuple))
-runs = st.builds(Run, id=ids)
+standings = st.builds(Standing, counts, st.none() | instants, st.booleans(), counts)
+progress = st.builds(
+    Progress,
+    job_id=ids,
+    latest_missed=st.lists(misses, max_size=2).map(tuple),
+    standing=st.just(Standing()) | standings,
+)
+notices = st.builds(Notice, streak=counts, reason=texts)
+# No two runs of a job have one number.
+runs = ids.flatmap(lambda run_id: st.builds(Run, st.just(run_id), st.just(f"job of {run_id}")))
 results = st.one_of(
     [st.builds(kind) for kind in (Exited, Signalled, NotStarted, Answered, NoAnswer, Lost, Stopped)]
     + [st.none()]
@@ -53,9 +64,9 @@ attempts = st.builds(Attempt, run_id=ids, result=results)
 queues = st.builds(Queue, run_id=ids, children=st.just(("b", "a", "c")))
 
 
-@given(st.one_of(progress, runs, attempts, misses))
+@given(st.one_of(progress, runs, attempts, misses, notices))
 def test_every_value_comes_back_from_its_row(
-    value: Progress | Run | Attempt | Missed,
+    value: Progress | Run | Attempt | Missed | Notice,
 ) -> None:
     """C1: a row tells all of its value, for any text and any instant there is."""
     with closing(sqlite3.connect(":memory:")) as database:
@@ -69,6 +80,7 @@ def test_every_value_comes_back_from_its_row(
         Run: rows.to_run,
         Attempt: rows.to_attempt,
         Missed: rows.to_missed,
+        Notice: to_notice,
     }[type(value)]
     assert back(stored) == value
 

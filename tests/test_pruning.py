@@ -11,20 +11,24 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 from trio.testing import MockClock
 
 from kala_trio.complaint import Complaint
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import Definition, News
 from kala_trio.core.job import (
     Attempt,
     Cause,
+    Channel,
     Exited,
     Job,
     Missed,
+    Notice,
     Outcome,
     Progress,
     Reason,
     Run,
+    Standing,
     Trigger,
 )
 from kala_trio.core.messages import ForgetJob, Keep, Record
@@ -57,9 +61,10 @@ class Calendar:
         await trio.sleep(seconds)
 
 
-def job(job_id: str, *, runs: int = 0, misses: int = 0) -> list[Record]:
+def job(job_id: str, *, runs: int = 0, misses: int = 0, told: int = 0) -> list[Record]:
     """Return the records of a job that has run and missed so often."""
-    progress = Progress(job_id, False, runs=runs, finished=runs, misses=misses)
+    standing = Standing(notices=told)
+    progress = Progress(job_id, False, runs=runs, finished=runs, misses=misses, standing=standing)
     return [Keep(Job(job_id, ord(job_id), NOW, Definition("name", "true"))), Keep(progress)]
 
 
@@ -77,6 +82,13 @@ def run(job_id: str, number: int, days_ago: float, *, attempts: int = 1) -> list
 def missed(job_id: str, number: int, days_ago: float) -> Record:
     at = NOW - DAY * days_ago
     return Keep(Missed(job_id, "name", number, Cause.MANUAL, Reason.OVERLAP, 1, at, at))
+
+
+def notice(job_id: str, number: int, days_ago: float) -> Record:
+    """Return a notice of so many days ago."""
+    at = NOW - days_ago * DAY
+    told = Notice(job_id, number, "name", Channel.PING, "http://a", News.START, at, None, at)
+    return Keep(told)
 
 
 @pytest.fixture
@@ -164,6 +176,21 @@ async def test_old_missed_records_go_but_the_latest_ten_of_a_job(
     await pruning(journal, db).sweep()
     assert [each.number for each in reader.missed("a")] == [*range(20, 10, -1)]
     assert reader.missed("x") == []
+
+
+async def test_old_notices_go_and_all_but_the_latest_but_none_that_waits(
+    journal: Journal, reader: Reader, db: Path
+) -> None:
+    records = [*job("a", told=30), *(notice("a", number, 1) for number in range(1, 31))]
+    records += [notice("x", number, 91) for number in (1, 2)]
+    await journal.commit(records)
+    for each in [*reader.notices("a", below=30, limit=30), *reader.notices("x", below=9, limit=9)]:
+        if each.notice.number != 2:
+            await journal.record_delivery(replace(each, next_try_at=None))
+    await pruning(journal, db, Bounds(90 * DAY, 15)).sweep()
+    left = [each.notice.number for each in reader.notices("a", below=99, limit=99)]
+    assert left == [*range(30, 15, -1), 2]
+    assert [each.notice.number for each in reader.notices("x", below=9, limit=9)] == [2]
 
 
 async def test_all_of_a_deleted_job_goes_by_age_and_its_directory_when_nothing_is_left(

@@ -138,6 +138,7 @@ class Scheduler:
                 self._runs.serve_pause(run, run.pause)
             elif self._notices.is_late(job := state.jobs[due]):
                 self._notices.tell_late(job)
+                state.wakes.note(job.id)  # it may be due, too
             else:
                 self._triggers.add_due(job)
             self._runs.serve_agenda()

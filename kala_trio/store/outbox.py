@@ -80,7 +80,7 @@ def deliveries(database: sqlite3.Connection, job_id: str, below: int, limit: int
 
 def _delivery(row: rows.Row) -> Delivery:
     *of_notice, tries, next_try_at, delivered_at, error = row
-    notice = _notice(tuple(of_notice))
+    notice = to_notice(tuple(of_notice))
     next_try = rows.optional_instant(next_try_at)
     return Delivery(
         notice,
@@ -91,7 +91,8 @@ def _delivery(row: rows.Row) -> Delivery:
     )
 
 
-def _notice(row: rows.Row) -> Notice:
+def to_notice(row: rows.Row) -> Notice:
+    """Return the notice of a row of ``notices``."""
     job_id, number, job_name, channel, receiver, news, at, run_id, scheduled_at, *more = row
     return Notice(
         job_id,
