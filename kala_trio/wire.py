@@ -11,7 +11,7 @@ import msgspec
 
 from kala_trio.core.definition import KEYS, Definition, Remote, unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, Trigger, reason_of
-from kala_trio.store.history import End, Entry
+from kala_trio.store.history import Entry, NoOutcome
 from kala_trio.store.outbox import Delivery
 from kala_trio.store.reader import JobView, Totals
 
@@ -213,7 +213,7 @@ def encode_entry(entry: Entry) -> dict[str, object]:
         },
         "started_at": None,
         "ended_at": None,
-        "outcome": End.MISSED,
+        "outcome": NoOutcome.MISSED,
         "reason": entry.reason,
         "next_attempt_at": None,
         "attempts": [],

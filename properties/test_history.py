@@ -27,7 +27,7 @@ from kala_trio.core.job import (
 )
 from kala_trio.core.messages import Keep
 from kala_trio.store.finding import JobState, Mark, Order, Search
-from kala_trio.store.history import End, Entry, Place, Wanted
+from kala_trio.store.history import ENDS, End, Entry, Place, Wanted
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import JobView, Reader
 from properties.world import START
@@ -128,7 +128,7 @@ def _job_of(entry: Entry) -> str:
 
 @given(
     drawn,
-    st.lists(st.sampled_from(End), max_size=3),
+    st.lists(st.sampled_from(ENDS), max_size=3),
     st.lists(st.sampled_from(Cause), max_size=2),
     st.none() | st.integers(0, 22),
     st.none() | st.integers(0, 22),

@@ -23,8 +23,10 @@ HEAD = 128 * 1024
 """How many of the first bytes of a run's output are kept."""
 
 TAIL = 128 * 1024
-LONGEST_LINE = 4096
 """How many of the last bytes are kept."""
+
+LONGEST_LINE = 4096
+"""How many bytes of the last line are passed on."""
 
 _LIMIT = HEAD + TAIL
 _DONE = _LIMIT + 8

@@ -14,18 +14,16 @@ from kala_trio.core.job import Attempt, Cause, Missed, Outcome, Run
 from kala_trio.store import rows
 
 
-class End(StrEnum):
-    """What may have become of a trigger: the outcomes of runs, and what is none."""
+class NoOutcome(StrEnum):
+    """What may become of a trigger that is no outcome of a run."""
 
     RUNNING = "running"
     MISSED = "missed"
-    SUCCEEDED = Outcome.SUCCEEDED.value
-    FAILED = Outcome.FAILED.value
-    TIMED_OUT = Outcome.TIMED_OUT.value
-    LOST = Outcome.LOST.value
-    STOPPED = Outcome.STOPPED.value
-    CANCELLED = Outcome.CANCELLED.value
 
+
+End = NoOutcome | Outcome
+ENDS: tuple[End, ...] = (*NoOutcome, *Outcome)
+"""What may have become of a trigger."""
 
 FIRST = 2**62
 """A bound that no row has reached."""
@@ -53,8 +51,8 @@ class Wanted(Struct, frozen=True):
 
 # As the partial indices say it, so that they are used.
 _KINDS = {
-    each: f"outcome = '{each}' AND outcome NOT NULL AND outcome <> 'succeeded'" for each in End
-} | {End.RUNNING: "outcome IS NULL", End.SUCCEEDED: "outcome = 'succeeded'"}
+    each: f"outcome = '{each}' AND outcome NOT NULL AND outcome <> 'succeeded'" for each in ENDS
+} | {NoOutcome.RUNNING: "outcome IS NULL", Outcome.SUCCEEDED: "outcome = 'succeeded'"}
 
 Entry = tuple[Run, tuple[Attempt, ...]] | Missed
 
@@ -105,7 +103,7 @@ def _runs(
     database: sqlite3.Connection, wanted: Wanted, below: int, limit: int
 ) -> Iterator[Iterator[_Found]]:
     """Yield the runs of each kind of end that is wanted, each by an index of its own."""
-    ends = [each for each in wanted.ends if each is not End.MISSED]
+    ends = [each for each in wanted.ends if each is not NoOutcome.MISSED]
     if wanted.ends and not ends:
         return
     for kind in [_KINDS[each] for each in dict.fromkeys(ends)] or ["1"]:
@@ -118,7 +116,7 @@ def _runs(
 def _missed(
     database: sqlite3.Connection, wanted: Wanted, below: int, limit: int
 ) -> Iterator[_Found]:
-    if wanted.ends and End.MISSED not in wanted.ends:
+    if wanted.ends and NoOutcome.MISSED not in wanted.ends:
         return
     conditions, more = _conditions(wanted, "last", "cause")
     which = f"FROM missed WHERE rowid < ?{conditions} ORDER BY rowid DESC LIMIT ?"

@@ -11,7 +11,7 @@ from kala_trio import wire
 from kala_trio.core.errors import Unavailable, no_run
 from kala_trio.core.job import Cause, Run
 from kala_trio.runner.output import Output, output_path, read_output
-from kala_trio.store.history import End, Place, Wanted
+from kala_trio.store.history import ENDS, Place, Wanted
 from kala_trio.store.reader import Reader
 from kala_trio.threads import in_thread
 from kala_trio.web.answers import answer_with, found
@@ -119,7 +119,7 @@ def add_outputs(
 def _wanted(query: Query, job_id: str | None) -> Wanted:
     return Wanted(
         job_id,
-        query.choices("outcome", [*End]),
+        query.choices("outcome", [*ENDS]),
         query.choices("cause", [*Cause]),
         query.instant("since"),
         query.instant("until"),
