@@ -30,7 +30,7 @@ from kala_trio.threads import in_thread
 from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
-from kala_trio.web.queries import Query, written
+from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
 from kala_trio.web.runs import add_outputs, add_runs
 
 log = logging.getLogger(__name__)
@@ -41,12 +41,7 @@ _MEBIBYTE = 1024 * 1024
 _LARGEST_BODY = 1 * _MEBIBYTE
 _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
-# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
-# some 20 ms, and longer ones would hardly take less for each.
-_MOST_JOBS = 500
 _READING_THREADS = 4
-_PAGE = 1000  # the most jobs of a search in one answer
-_USUAL_PAGE = 100
 _SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
@@ -101,7 +96,7 @@ def create_app(
             return await read(lambda: {"jobs": _encoded(reader.jobs())})
         query = Query(request.args, ("limit", "cursor", *_SEARCHES))
         search, after = _search(query), query.cursor(Mark)
-        limit = query.number("limit", _USUAL_PAGE, most=_PAGE)
+        limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def page() -> object:
             views, mark = reader.find(search, after, limit)
@@ -189,7 +184,7 @@ def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
     jobs = bodies.decode_jobs(
         body,
         default_owner=default_owner,
-        most=_MOST_JOBS,
+        most=bodies.MOST_JOBS,
         new_id=lambda: beginning + str(uuid.uuid4())[8:],
     )
     creates, now = [], datetime.now(UTC)
