@@ -40,7 +40,7 @@ FLOORS = [
     "keys bodies wire",
     "supervisor door pruning",
     "settings web.application web.answers web.queries web.following web.runs web.edits "
-    "web.api web.guard web.worker web_process daemon",
+    "web.json_schema web.schemas web.openapi web.api web.guard web.worker web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "

@@ -30,6 +30,7 @@ from kala_trio.threads import in_thread
 from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
+from kala_trio.web.openapi import add_openapi
 from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
 from kala_trio.web.runs import add_outputs, add_runs
 
@@ -139,6 +140,7 @@ def create_app(
     add_runs(app, reader, threads, output)
     add_outputs(app, reader, threads, output, is_closing)
     add_edits(app, reader, ask, default_owner)
+    add_openapi(app)
     answer_errors(app, _largest)
     return app
 
