@@ -133,12 +133,18 @@ class Server:
             self.happen(Tick())
 
     def send(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        if_match: str = "*",
     ) -> Answer:
         """Send a request, and hold what every answer must be."""
 
         async def sent() -> Answer:
-            headers = {"Content-Type": content_type} if content_type else {}
+            headers = {"If-Match": if_match}
+            headers |= {"Content-Type": content_type} if content_type else {}
             client = self._app.test_client()
             response = await client.open(
                 path, method=method, data=body, headers=headers, json=sentinel
@@ -187,11 +193,13 @@ class Server:
 class Api(RuleBasedStateMachine):
     """Any requests in any order, among them many that make no sense."""
 
+    kind = Server
+
     def __init__(self) -> None:
         """Begin with an empty server."""
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.server = Server(Path(self.directory.name))
+        self.server = self.kind(Path(self.directory.name))
         self.ids: list[str] = []
         self.run_ids: list[str] = []
 
