@@ -51,17 +51,18 @@ _CHANGES: dict[str, type[Start | Enable | Disable]] = {
 }
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - most by keyword, and all of one level
     reader: Reader,
     ask: Callable[[Request], Awaitable[None]],
     *,
     default_owner: str,
     output: Path,
     is_closing: Callable[[], bool] = lambda: False,
+    new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
 ) -> Application:
     """Return the application; ``output`` is the directory of captured outputs.
 
-    Answers that go on and on end when ``is_closing``.
+    Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
     """
     app = Application("kala_trio")
     app.request_class = _Sized
@@ -79,7 +80,7 @@ def create_app(
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         definition = bodies.decode_job(body, default_owner=default_owner)
-        job_id = str(uuid.uuid4())
+        job_id = new_id()
         await ask(Create(job_id, accepted(definition, datetime.now(UTC))))
         return json_answer(wire.encode({"id": job_id}), 201)
 
@@ -87,7 +88,7 @@ def create_app(
     async def create_jobs() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
         # In a thread, so that other requests need not wait until all of it was read.
-        creates = await in_thread(_read_list, body, default_owner, limiter=reading_lists)
+        creates = await in_thread(_read_list, body, default_owner, new_id, limiter=reading_lists)
         await ask(CreateAll(creates))
         return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
@@ -179,15 +180,15 @@ def _largest(path: str) -> int:
     return _LARGEST_LIST if path == _LISTS else _LARGEST_BODY
 
 
-def _read_list(body: bytes, default_owner: str) -> tuple[Create, ...]:
+def _read_list(body: bytes, default_owner: str, new_id: Callable[[], str]) -> tuple[Create, ...]:
     # Ids that begin alike lie side by side in the database: else each job of a list would change
     # pages of its own, and a commit would take the longer, the more jobs there are.
-    beginning = str(uuid.uuid4())[:8]
+    beginning = new_id()[:8]
     jobs = bodies.decode_jobs(
         body,
         default_owner=default_owner,
         most=bodies.MOST_JOBS,
-        new_id=lambda: beginning + str(uuid.uuid4())[8:],
+        new_id=lambda: beginning + new_id()[8:],
     )
     creates, now = [], datetime.now(UTC)
     for position, (job_id, definition) in enumerate(jobs):
