@@ -37,6 +37,7 @@ from kala_trio.store.reader import Reader
 from kala_trio.web.api import create_app
 from properties import bodies
 from properties.bodies import Fields
+from properties.documented import check_answer
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "http-api.md").read_text()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -149,7 +150,7 @@ class Server:
         content_type: str = "application/json",
         if_match: str = "",
     ) -> Answer:
-        """Send a request, and hold what every answer must be."""
+        """Send a request, and hold what every answer must be, and that it is as described."""
 
         async def sent() -> Answer:
             given = {"Content-Type": content_type, "If-Match": if_match}
@@ -174,6 +175,7 @@ class Server:
             assert answer.headers["retry-after"].isdigit()
         if answer.status == 204:
             assert answer.body == b""
+        check_answer(method, path, *answer)
         return answer
 
     def post_job(self, fields: Fields) -> Answer:
@@ -202,13 +204,11 @@ class Server:
 class Api(RuleBasedStateMachine):
     """Any requests in any order, among them many that make no sense."""
 
-    kind = Server
-
     def __init__(self) -> None:
         """Begin with an empty server."""
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.server = self.kind(Path(self.directory.name))
+        self.server = Server(Path(self.directory.name))
         self.ids: list[str] = []
         self.run_ids: list[str] = []
 

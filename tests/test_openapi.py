@@ -16,7 +16,8 @@ from kala_trio.core.job import Exited
 from kala_trio.core.messages import AttemptEnded
 from kala_trio.store.reader import Reader
 from kala_trio.web.api import create_app
-from properties.documented import PATH, Documented, check, document, schema
+from properties.documented import PATH, check, document, schema
+from properties.test_api import Server
 
 JOB = {"name": "a", "command": "true", "schedule": "R//PT1H"}
 REQUESTS = ["NewJob", "ListedJob", "JobPatch"]
@@ -37,14 +38,14 @@ def queried(operation: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Documented]:
-    """Run a server that is held to its description."""
-    server = Documented(tmp_path)
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Run a server, each answer of which is held to the description."""
+    server = Server(tmp_path)
     yield server
     server.close()
 
 
-def create(server: Documented, **fields: object) -> str:
+def create(server: Server, **fields: object) -> str:
     """Create a job, and return its id."""
     answer = server.post_job(JOB | fields)
     assert answer.status == 201, answer
@@ -52,7 +53,7 @@ def create(server: Documented, **fields: object) -> str:
     return job_id
 
 
-def end(server: Documented, run_id: str, code: int) -> None:
+def end(server: Server, run_id: str, code: int) -> None:
     """Let the attempt of a run that is in progress end."""
     act = server.in_progress.pop(run_id)
     server.now += timedelta(seconds=1)
@@ -77,7 +78,7 @@ def test_the_document_is_valid_by_openapi_3_1() -> None:
     validate(document(), cls=OpenAPIV31SpecValidator)
 
 
-def test_the_document_is_found_with_and_without_a_last_slash(server: Documented) -> None:
+def test_the_document_is_found_with_and_without_a_last_slash(server: Server) -> None:
     assert server.get(PATH) == server.get(f"{PATH}/") == document()
 
 
@@ -112,7 +113,7 @@ def test_there_are_examples_and_they_are_as_their_schemas_say() -> None:
         check(example, described)
 
 
-def test_each_default_is_what_a_key_that_is_left_out_has(server: Documented) -> None:
+def test_each_default_is_what_a_key_that_is_left_out_has(server: Server) -> None:
     left_out = server.get(f"/api/v1/job/{create(server)}/")["job"]
     described = schema("NewJob")["properties"]
     written = {
@@ -123,7 +124,7 @@ def test_each_default_is_what_a_key_that_is_left_out_has(server: Documented) -> 
 
 
 @pytest.mark.parametrize("key", NUMBERS)
-def test_numbers_within_the_bounds_are_accepted_and_no_others(server: Documented, key: str) -> None:
+def test_numbers_within_the_bounds_are_accepted_and_no_others(server: Server, key: str) -> None:
     described = schema("NewJob")["properties"][key]
     others = {"overlap": "allow"} if key == "max_running" else {}
     for bound, step in (("minimum", -1), ("maximum", 1)):
@@ -132,7 +133,7 @@ def test_numbers_within_the_bounds_are_accepted_and_no_others(server: Documented
 
 
 @pytest.mark.parametrize("key", TEXTS)
-def test_a_text_longer_than_its_bound_is_refused(server: Documented, key: str) -> None:
+def test_a_text_longer_than_its_bound_is_refused(server: Server, key: str) -> None:
     longest = schema("NewJob")["properties"][key]["maxLength"]
     error = server.post_job(JOB | {key: "/" + "a" * longest}).json()["error"]
     assert error.startswith(f"{key}: must have {longest} characters at most")
@@ -145,7 +146,7 @@ def test_only_what_is_read_has_parameters_after_a_question_mark() -> None:
 
 @pytest.mark.parametrize("path", READS)
 def test_the_parameters_that_are_described_are_those_that_are_known(
-    server: Documented, path: str
+    server: Server, path: str
 ) -> None:
     """A refusal of one that is not known names all that are."""
     answer = server.send("GET", f"{re.sub('{.*}', create(server), path)}?nonsense=1")
@@ -155,9 +156,7 @@ def test_the_parameters_that_are_described_are_those_that_are_known(
 
 
 @pytest.mark.parametrize("path", READS)
-def test_a_number_in_a_query_is_accepted_within_its_bounds_only(
-    server: Documented, path: str
-) -> None:
+def test_a_number_in_a_query_is_accepted_within_its_bounds_only(server: Server, path: str) -> None:
     job_id = create(server, schedule="")
     server.settle()
     asked = path.replace("{job_id}", job_id).replace("{run_id}", f"{job_id}.1")
@@ -168,8 +167,8 @@ def test_a_number_in_a_query_is_accepted_within_its_bounds_only(
                 assert server.send("GET", f"{asked}?{name}={number}").status == status
 
 
-def test_a_life_of_jobs_is_answered_as_described(server: Documented) -> None:
-    """Each answer is judged by the server itself: what is asked for here is of every kind."""
+def test_a_life_of_jobs_is_answered_as_described(server: Server) -> None:
+    """``send`` judges each answer: what is asked for here is of every kind."""
     keys = {"tags": ["a"], "env": {"A": "b"}, "timeout": "PT1M", "retry_backoff": 2.5}
     job_id = create(server, **keys, retries=1, retry_delay="PT10S")
     hook = {"url": "https://example.com/", "headers": {"A": ["b"]}, "follow_redirects": True}
@@ -212,7 +211,7 @@ def test_a_life_of_jobs_is_answered_as_described(server: Documented) -> None:
     ],
 )
 def test_an_answer_that_is_not_as_described_would_be_noticed(
-    server: Documented, wrong: dict[str, object]
+    server: Server, wrong: dict[str, object]
 ) -> None:
     job = server.get(f"/api/v1/job/{create(server)}/")["job"]
     check(job, schema("Job"))
