@@ -24,8 +24,7 @@ _EXAMPLE_REFERENCES = (
     '[0, "extract"]: jobs of this list before this one, by position and by name; or an id'
 )
 
-# What Kala itself returns, so that an answer can be posted back; not the client's to say.
-_READ_ONLY = {
+READ_ONLY = {
     "id",
     "dependent_jobs",
     "next_run_at",
@@ -41,10 +40,15 @@ _READ_ONLY = {
     "pending",
     "running",
 }
+"""What Kala itself returns, so that an answer can be posted back; not the client's to say."""
 
+OTHER_NAMES = {"TemplateDelimiters": "template_delimiters"}
+"""What Kala of 2015 names otherwise, and the key that it is."""
 
-# Kala of 2015 names it so.
-_OTHER_NAMES = {"TemplateDelimiters": "template_delimiters"}
+# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
+# some 20 ms, and longer ones would hardly take less for each.
+MOST_JOBS = 500
+"""How many jobs a list may have."""
 
 # What has the form of an id is one; anything else that a list refers to is a name.
 _ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -67,7 +71,7 @@ def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) 
     """
     patch = _as_object(_decode(body))
     for name in patch:
-        if _OTHER_NAMES.get(name, name) not in READERS and name not in _READ_ONLY:
+        if OTHER_NAMES.get(name, name) not in READERS and name not in READ_ONLY:
             raise _unknown(name)
     return _definition(_merged(before, patch), READERS, default_owner)
 
@@ -178,10 +182,10 @@ def _bad_list(problem: str, found: object) -> Refused:
 def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
     fields: dict[str, Any] = {}
     for written, value in given.items():
-        name = _OTHER_NAMES.get(written, written)
+        name = OTHER_NAMES.get(written, written)
         if name in readers:
             fields[name] = readers[name](name, value)
-        elif name not in _READ_ONLY:
+        elif name not in READ_ONLY:
             raise _unknown(name)
     _check_kind(fields)
     for name in ("name", "command"):

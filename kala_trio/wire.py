@@ -111,10 +111,11 @@ def encode_stat(run: Run) -> dict[str, object]:
         "Success": run.outcome is Outcome.SUCCEEDED,
         "ExecutionDuration": took // timedelta(microseconds=1) * 1000,
     }
-    return values | dict(zip(_LATER_STAT, values.values(), strict=True))
+    return values | dict(zip(LATER_STAT, values.values(), strict=True))
 
 
-_LATER_STAT = ("job_id", "ran_at", "number_of_retries", "success", "execution_duration")
+LATER_STAT = ("job_id", "ran_at", "number_of_retries", "success", "execution_duration")
+"""The keys of a stat in later releases, in the order of those of 2015."""
 
 
 def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
@@ -134,10 +135,10 @@ def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
         "running_by_tag": totals.running_by_tag,
         "waiting": totals.waiting,
     }
-    return values | dict(zip(_LATER_TOTALS, values.values(), strict=True)) | own
+    return values | dict(zip(LATER_TOTALS, values.values(), strict=True)) | own
 
 
-_LATER_TOTALS = (
+LATER_TOTALS = (
     "active_jobs",
     "disabled_jobs",
     "jobs",
@@ -147,6 +148,7 @@ _LATER_TOTALS = (
     "last_attempted_run",
     "created",
 )
+"""The keys of the figures in later releases, in the order of those of 2015."""
 
 
 def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:

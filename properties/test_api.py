@@ -5,6 +5,7 @@ attempts end when told to.
 """
 
 import json
+import random
 import re
 import tempfile
 import uuid
@@ -37,6 +38,7 @@ from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from properties import bodies
 from properties.bodies import Fields
+from properties.documented import check_answer
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "http-api.md").read_text()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -102,9 +104,14 @@ class Server:
         self._journal = Journal(directory / "kala.db")
         self._reader = Reader(directory / "kala.db")
         self._scheduler = Scheduler()
-        self._app = create_app(
-            self._reader, self._ask, acceptance=Acceptance("ada", has_mail=True), output=self.output
+        # The same each time, since what happens depends on ids: jitter, for one.
+        drawn = random.Random(0)
+        acceptance = Acceptance(
+            "ada",
+            has_mail=True,
+            new_id=lambda: str(uuid.UUID(int=drawn.getrandbits(128), version=4)),
         )
+        self._app = create_app(self._reader, self._ask, acceptance=acceptance, output=self.output)
 
     async def _ask(self, request: Request) -> None:
         await self._decide(request)
@@ -136,12 +143,18 @@ class Server:
             self.happen(Tick())
 
     def send(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "application/json"
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        if_match: str = "",
     ) -> Answer:
-        """Send a request, and hold what every answer must be."""
+        """Send a request, and hold what every answer must be, and that it is as described."""
 
         async def sent() -> Answer:
-            headers = {"Content-Type": content_type} if content_type else {}
+            given = {"Content-Type": content_type, "If-Match": if_match}
+            headers = {name: value for name, value in given.items() if value}
             client = self._app.test_client()
             response = await client.open(
                 path, method=method, data=body, headers=headers, json=sentinel
@@ -162,6 +175,7 @@ class Server:
             assert answer.headers["retry-after"].isdigit()
         if answer.status == 204:
             assert answer.body == b""
+        check_answer(method, path, *answer)
         return answer
 
     def post_job(self, fields: Fields) -> Answer:
@@ -407,7 +421,7 @@ class Api(RuleBasedStateMachine):
     ) -> None:
         """Let an attempt end, after it has written something."""
         server = self.server
-        run_id = data.draw(st.sampled_from(sorted(server.in_progress)))
+        run_id = data.draw(st.sampled_from([*server.in_progress]))
         act = server.in_progress.pop(run_id)
         self.run_ids.append(run_id)
         path = output_path(server.output, run_id)

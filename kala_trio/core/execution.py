@@ -8,8 +8,12 @@ from kala_trio.core.examples import refused
 RESERVED = "KALA_TRIO_"
 """What the names of kala-trio's own variables begin with."""
 
-_LONGEST = {"cwd": 4_000, "user": 100, "group": 100, "stdin": 100_000}
-_MOST_VARIABLES = 1_000
+LONGEST = {"cwd": 4_000, "user": 100, "group": 100, "stdin": 100_000}
+"""How many characters these keys may have."""
+
+MOST_VARIABLES = 1_000
+"""How many variables ``env`` may have."""
+
 _LONGEST_ENV = 100_000
 _UMASK = re.compile("0?[0-7]{3}")
 
@@ -26,7 +30,7 @@ def check_execution(definition: Definition) -> None:
     if definition.remote_properties:
         key = next(key for key in Execution.__struct_fields__ if getattr(execution, key))
         raise refused(key, "is for a command, and this job is remote", getattr(execution, key))
-    for key, longest in _LONGEST.items():
+    for key, longest in LONGEST.items():
         text: str = getattr(execution, key)
         if len(text) > longest:
             raise refused(key, f"must have {longest} characters at most, not {len(text)}", text)
@@ -43,8 +47,8 @@ def check_execution(definition: Definition) -> None:
 
 
 def _check_env(env: tuple[tuple[str, str], ...]) -> None:
-    if len(env) > _MOST_VARIABLES:
-        raise refused("env", f"must have {_MOST_VARIABLES} variables at most", len(env))
+    if len(env) > MOST_VARIABLES:
+        raise refused("env", f"must have {MOST_VARIABLES} variables at most", len(env))
     length = sum(len(name) + len(value) for name, value in env)
     if length > _LONGEST_ENV:
         raise refused("env", f"must have {_LONGEST_ENV} characters in all at most", length)

@@ -4,10 +4,16 @@ from kala_trio.core.definition import MOST_CAUGHT_UP, CatchUp, Definition, Overl
 from kala_trio.core.duration import SECOND, Duration
 from kala_trio.core.examples import refused
 
+MOST_RUNNING = 10_000
+"""How many runs of a job there may be at once, if it has a limit."""
+
+MOST_BACKOFF = 1_000
+"""By what a pause may be longer than the one before it."""
+
+HIGHEST_CODE = 255
+"""The highest code that a command may exit with."""
+
 _LONGEST = 3650 * 86_400 * SECOND
-_MOST_RUNNING = 10_000
-_MOST_CODES = 255
-_MOST_BACKOFF = 1_000
 
 
 def check_policy(definition: Definition) -> None:
@@ -18,8 +24,8 @@ def check_policy(definition: Definition) -> None:
     """
     policy = definition.policy
     check_delay("timeout", policy.timeout)
-    if not 0 <= policy.max_running <= _MOST_RUNNING:
-        problem = f"must be 1 to {_MOST_RUNNING}, or 0 for no limit"
+    if not 0 <= policy.max_running <= MOST_RUNNING:
+        problem = f"must be 1 to {MOST_RUNNING}, or 0 for no limit"
         raise refused("max_running", problem, policy.max_running)
     if policy.max_running and policy.overlap is not Overlap.ALLOW:
         problem = 'is for a job whose overlap is "allow"; any other has one run at a time'
@@ -44,15 +50,15 @@ def check_retrying(definition: Definition) -> None:
     retrying = definition.retrying
     check_delay("retry_delay", retrying.retry_delay)
     check_delay("retry_max_delay", retrying.retry_max_delay)
-    if not 1 <= retrying.retry_backoff <= _MOST_BACKOFF:
-        problem = f"must be a number from 1 to {_MOST_BACKOFF}"
+    if not 1 <= retrying.retry_backoff <= MOST_BACKOFF:
+        problem = f"must be a number from 1 to {MOST_BACKOFF}"
         raise refused("retry_backoff", problem, retrying.retry_backoff)
     if not 0 <= retrying.retry_jitter <= 1:
         raise refused("retry_jitter", "must be a number from 0 to 1", retrying.retry_jitter)
     codes = retrying.retry_exit_codes
     for code in codes:
-        if not 1 <= code <= _MOST_CODES:
-            raise refused("retry_exit_codes", f"must be 1 to {_MOST_CODES} each", code)
+        if not 1 <= code <= HIGHEST_CODE:
+            raise refused("retry_exit_codes", f"must be 1 to {HIGHEST_CODE} each", code)
     if len(set(codes)) < len(codes):
         raise refused("retry_exit_codes", "must name each code once", list(codes))
 

@@ -16,13 +16,19 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LONGEST_TIMEOUT = 86_400
 """How many seconds a request may take at most."""
 
-_LONGEST_URL = 2_000
-_LONGEST_BODY = 100_000
+LONGEST_URL = 2_000
+"""How many characters a URL may have."""
+
+LONGEST_BODY = 100_000
+"""How many characters the body of a request may have."""
+
+MOST_CODES = 100
+"""How many statuses may be expected."""
+
 _MOST_HEADERS = 100
 _LONGEST_HEADER = 200
 _LONGEST_VALUE = 8_000
 _LONGEST_HEADERS = 16_000
-_MOST_CODES = 100
 
 # These say how a message is delimited and sent, which is not the client's to say.
 _RESERVED = frozenset(
@@ -73,8 +79,8 @@ def parse_url(url: str, field: str = "remote_properties.url") -> Target:
     Raises:
         Refused: of ``field``, and without quoting a password.
     """
-    if len(url) > _LONGEST_URL:
-        raise refused(field, f"must have {_LONGEST_URL} characters at most, not {len(url)}", url)
+    if len(url) > LONGEST_URL:
+        raise refused(field, f"must have {LONGEST_URL} characters at most, not {len(url)}", url)
     match = _URL.fullmatch(url)
     if match is None:
         raise refused(field, "must begin with http:// or https:// and a host", url)
@@ -125,8 +131,8 @@ def check_remote(definition: Definition, remote: Remote) -> None:
     if remote.method and remote.method not in METHODS:
         problem = f"must be one of {', '.join(METHODS)}, or empty for GET"
         raise refused("remote_properties.method", problem, remote.method)
-    if len(remote.body) > _LONGEST_BODY:
-        problem = f"must have {_LONGEST_BODY} characters at most, not {len(remote.body)}"
+    if len(remote.body) > LONGEST_BODY:
+        problem = f"must have {LONGEST_BODY} characters at most, not {len(remote.body)}"
         raise refused("remote_properties.body", problem, remote.body)
     if not 0 <= remote.timeout <= LONGEST_TIMEOUT:
         problem = f"must be a number of seconds up to {LONGEST_TIMEOUT}, or 0 for 30 seconds"
@@ -159,8 +165,8 @@ def _check_codes(codes: tuple[int, ...]) -> None:
             raise refused(field, "must be 100 to 599 each", code)
     if len(set(codes)) < len(codes):
         raise refused(field, "must name each code once", list(codes))
-    if len(codes) > _MOST_CODES:
-        raise refused(field, f"must be {_MOST_CODES} at most", len(codes))
+    if len(codes) > MOST_CODES:
+        raise refused(field, f"must be {MOST_CODES} at most", len(codes))
 
 
 def _check_headers(remote: Remote) -> None:

@@ -10,8 +10,12 @@ from kala_trio.core.remote import parse_url
 USUAL_NEWS = (News.FAILURE, News.RECOVERY, News.LATE)
 """What is told where nothing is said of it."""
 
-_MOST_ADDRESSES = 20
-_LONGEST_PING_URL = 1_900  # of 2,000, since words of ours come after it
+MOST_ADDRESSES = 20
+"""How many a job's e-mail may have."""
+
+LONGEST_PING_URL = 1_900
+"""Of 2,000 characters that a URL may have, since words of ours come after it."""
+
 _LONGEST_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3
 # Of RFC 5322 what is in use: no comments, no quoted blanks, nothing beyond ASCII.
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
@@ -26,12 +30,12 @@ def check_reporting(definition: Definition) -> None:
     reporting = definition.reporting
     if reporting == Reporting():
         return
+    if len(reporting.ping_url) > LONGEST_PING_URL:
+        problem = f"must have {LONGEST_PING_URL} characters at most, not {len(reporting.ping_url)}"
+        raise refused("ping_url", problem, reporting.ping_url)
     for key in ("notify_webhook", "ping_url"):
         if url := getattr(reporting, key):
             parse_url(url, key)
-    if len(reporting.ping_url) > _LONGEST_PING_URL:
-        problem = f"must have {_LONGEST_PING_URL} characters at most"
-        raise refused("ping_url", problem, reporting.ping_url)
     _check_addresses(reporting.notify_email)
     if len(set(reporting.notify_on)) < len(reporting.notify_on):
         problem = "must name each of them once"
@@ -53,8 +57,8 @@ def is_address(text: str) -> bool:
 
 
 def _check_addresses(addresses: tuple[str, ...]) -> None:
-    if len(addresses) > _MOST_ADDRESSES:
-        problem = f"must be {_MOST_ADDRESSES} at most; let a mailing list have more"
+    if len(addresses) > MOST_ADDRESSES:
+        problem = f"must be {MOST_ADDRESSES} at most; let a mailing list have more"
         raise refused("notify_email", problem, len(addresses))
     for address in addresses:
         if not is_address(address):

@@ -10,8 +10,11 @@ from kala_trio.core.policy import check_delay
 from kala_trio.core.schedule import date_time, parse_schedule
 from kala_trio.core.timetable import is_cron, parse_dates, zone_of
 
-_MOST_SCHEDULES = 100
-_MOST_DATES = 1_000
+MOST_SCHEDULES = 100
+"""How many further schedules a job may have."""
+
+MOST_DATES = 1_000
+"""How many dates and pairs of dates may be excluded."""
 
 
 def check_timing(definition: Definition, accepted_at: datetime) -> None:
@@ -36,9 +39,9 @@ def check_timing(definition: Definition, accepted_at: datetime) -> None:
             date_time(timing.not_after, "not_after", "", zone)
         except Malformed as error:
             raise refused("not_after", error.problem, timing.not_after) from None
-    if len(timing.excluded_dates) > _MOST_DATES:
+    if len(timing.excluded_dates) > MOST_DATES:
         found = len(timing.excluded_dates)
-        raise refused("excluded_dates", f"must be {_MOST_DATES} at most", found)
+        raise refused("excluded_dates", f"must be {MOST_DATES} at most", found)
     for text in timing.excluded_dates:
         parse_dates(text)
     check_delay("jitter", timing.jitter)
@@ -46,8 +49,8 @@ def check_timing(definition: Definition, accepted_at: datetime) -> None:
 
 def _check_schedules(definition: Definition, accepted_at: datetime) -> None:
     schedules = definition.timing.schedules
-    if len(schedules) > _MOST_SCHEDULES:
-        raise refused("schedules", f"must be {_MOST_SCHEDULES} at most", len(schedules))
+    if len(schedules) > MOST_SCHEDULES:
+        raise refused("schedules", f"must be {MOST_SCHEDULES} at most", len(schedules))
     for text in schedules:
         try:
             if is_cron(text):

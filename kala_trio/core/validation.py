@@ -19,17 +19,23 @@ from kala_trio.core.timing import check_timing
 MOST_RETRIES = 1_000_000
 """A run that fails at once, again and again, still ends some day."""
 
-_LONGEST = {
+LONGEST = {
     "name": 1_000,
     "command": 10_000,
     "owner": 1_000,
     "on_failure_job": 100,
 }
+"""How many characters these keys may have."""
+
+LONGEST_ID = 100
+"""How many characters an id of a parent may have."""
+
+LONGEST_TAG = 100
+"""How many characters a tag may have."""
+
 _QUOTING = frozenset("'\"\\")
 _BLANKS = " \t\r\n"
-_LONGEST_ID = 100
 _MOST_PARENTS = 1_000
-_LONGEST_TAG = 100
 _MOST_TAGS = 50
 
 
@@ -44,7 +50,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     Raises:
         Refused: naming the field at fault (rules S1, S2, S3, D1, A1, and those of its groups).
     """
-    for field, longest in _LONGEST.items():
+    for field, longest in LONGEST.items():
         _check_text(field, getattr(definition, field), longest)
     if not definition.name.strip():
         raise refused("name", "a job needs a name", definition.name)
@@ -116,7 +122,7 @@ def _check_schedule(definition: Definition, accepted_at: datetime) -> None:
 def _tags(definition: Definition) -> tuple[str, ...]:
     tags = tuple(dict.fromkeys(definition.tags))
     for tag in tags:
-        _check_text("tags", tag, _LONGEST_TAG)
+        _check_text("tags", tag, LONGEST_TAG)
         if not tag or tag != tag.strip() or "," in tag:
             raise refused("tags", "must be words without commas, nor blanks around them", tag)
     if len(tags) > _MOST_TAGS:
@@ -127,7 +133,7 @@ def _tags(definition: Definition) -> tuple[str, ...]:
 def _parents(definition: Definition) -> tuple[str, ...]:
     parents = tuple(dict.fromkeys(definition.parent_jobs))
     for parent in parents:
-        _check_text("parent_jobs", parent, _LONGEST_ID)
+        _check_text("parent_jobs", parent, LONGEST_ID)
     if len(parents) > _MOST_PARENTS:
         raise Refused(
             "parent_jobs",

@@ -1,7 +1,7 @@
 """What clients write of jobs, as this daemon takes it: read, checked, with what it adds."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from msgspec import Struct
@@ -12,19 +12,22 @@ from kala_trio.core.errors import Refused
 from kala_trio.core.messages import Create
 from kala_trio.templates import accepted
 
-# A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
-# some 20 ms, and longer ones would hardly take less for each.
-_MOST_JOBS = 500
+
+def _new_id() -> str:
+    return str(uuid.uuid4())
 
 
 class Acceptance(Struct, frozen=True):
     """How this daemon takes jobs: who owns what names nobody, and whether it can send e-mail.
+
+    ``new_id`` mints UUIDs.
 
     Each method raises Refused, naming the field at fault.
     """
 
     default_owner: str = ""
     has_mail: bool = False
+    new_id: Callable[[], str] = _new_id
 
     def job(self, body: bytes) -> Definition:
         """Read a job."""
@@ -38,12 +41,12 @@ class Acceptance(Struct, frozen=True):
         """Read a list of jobs that may name each other."""
         # Ids that begin alike lie side by side in the database: else each job of a list would
         # change pages of its own, and a commit would take the longer, the more jobs there are.
-        beginning = str(uuid.uuid4())[:8]
+        beginning = self.new_id()[:8]
         jobs = bodies.decode_jobs(
             body,
             default_owner=self.default_owner,
-            most=_MOST_JOBS,
-            new_id=lambda: beginning + str(uuid.uuid4())[8:],
+            most=bodies.MOST_JOBS,
+            new_id=lambda: beginning + self.new_id()[8:],
         )
         creates = []
         for position, (job_id, definition) in enumerate(jobs):

@@ -1,7 +1,6 @@
 """The routes of API v1: decode, ask the scheduler or read the store, encode."""
 
 import logging
-import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,7 +30,8 @@ from kala_trio.web.answers import answer_errors, answer_with, found, json_answer
 from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
 from kala_trio.web.notices import add_notices
-from kala_trio.web.queries import Query, written
+from kala_trio.web.openapi import add_openapi
+from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
 from kala_trio.web.runs import add_outputs, add_runs
 
 log = logging.getLogger(__name__)
@@ -43,8 +43,6 @@ _LARGEST_BODY = 1 * _MEBIBYTE
 _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
-_PAGE = 1000  # the most jobs of a search in one answer
-_USUAL_PAGE = 100
 _SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
@@ -63,7 +61,7 @@ def create_app(
 ) -> Application:
     """Return the application; ``output`` is the directory of captured outputs.
 
-    Answers that go on and on end when ``is_closing``.
+    Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
     """
     app = Application("kala_trio")
     app.request_class = _Sized
@@ -80,7 +78,7 @@ def create_app(
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        job_id = str(uuid.uuid4())
+        job_id = acceptance.new_id()
         await ask(Create(job_id, acceptance.job(body)))
         return json_answer(wire.encode({"id": job_id}), 201)
 
@@ -98,7 +96,7 @@ def create_app(
             return await read(lambda: {"jobs": _encoded(reader.jobs())})
         query = Query(request.args, ("limit", "cursor", *_SEARCHES))
         search, after = _search(query), query.cursor(Mark)
-        limit = query.number("limit", _USUAL_PAGE, most=_PAGE)
+        limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def page() -> object:
             views, mark = reader.find(search, after, limit)
@@ -142,6 +140,7 @@ def create_app(
     add_outputs(app, reader, threads, output, is_closing)
     add_notices(app, reader, threads)
     add_edits(app, reader, ask, acceptance)
+    add_openapi(app)
     answer_errors(app, _largest)
     return app
 

@@ -9,10 +9,7 @@ from kala_trio.store.history import FIRST
 from kala_trio.store.reader import Reader
 from kala_trio.web.answers import answer_with, found
 from kala_trio.web.application import Application
-from kala_trio.web.queries import Query, written
-
-_PAGE = 1000  # the most notices in one answer
-_USUAL_PAGE = 100
+from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
 
 
 class _Below(Struct, frozen=True):
@@ -28,7 +25,7 @@ def add_notices(app: Application, reader: Reader, threads: trio.CapacityLimiter)
     async def get_job_notices(job_id: str) -> Response:
         query = Query(request.args, ("limit", "cursor"))
         below = (query.cursor(_Below) or _Below(FIRST)).number
-        limit = query.number("limit", _USUAL_PAGE, most=_PAGE)
+        limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def notices() -> object:
             there = reader.notices(job_id, below=below, limit=limit + 1)

@@ -10,6 +10,12 @@ import msgspec
 
 from kala_trio.core.errors import Refused
 
+PAGE = 1000
+"""The most jobs of a search, or entries of the history, in one answer."""
+
+USUAL_PAGE = 100
+"""How many there are in it if the request doesn't say."""
+
 E = TypeVar("E", bound=StrEnum)
 S = TypeVar("S", bound=msgspec.Struct)
 

@@ -17,12 +17,12 @@ from kala_trio.threads import in_thread
 from kala_trio.web.answers import answer_with, found
 from kala_trio.web.application import Application
 from kala_trio.web.following import follow, left_out
-from kala_trio.web.queries import Query, written
+from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
 
-_PAGE = 1000  # the most entries in one answer
-_USUAL_PAGE = 100
+MOST_BYTES = 1024 * 1024
+"""How many bytes of the end of an output may be asked for."""
+
 _ENTRIES = ("limit", "cursor", "outcome", "cause", "since", "until")
-_MOST_BYTES = 1024 * 1024
 
 
 def add_runs(app: Application, reader: Reader, threads: trio.CapacityLimiter, output: Path) -> None:
@@ -36,7 +36,7 @@ def add_runs(app: Application, reader: Reader, threads: trio.CapacityLimiter, ou
         query = Query(request.args, _ENTRIES)
         wanted = _wanted(query, job_id)
         place = query.cursor(Place) or Place()
-        limit = query.number("limit", _PAGE, most=_PAGE)
+        limit = query.number("limit", PAGE, most=PAGE)
 
         def runs() -> object:
             page = reader.page(wanted, place, limit)
@@ -50,7 +50,7 @@ def add_runs(app: Application, reader: Reader, threads: trio.CapacityLimiter, ou
         query = Query(request.args, (*_ENTRIES, "job"))
         wanted = _wanted(query, query.text("job") or None)
         place = query.cursor(Place) or Place()
-        limit = query.number("limit", _USUAL_PAGE, most=_PAGE)
+        limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def runs() -> object:
             page = reader.page(wanted, place, limit)
@@ -95,7 +95,7 @@ def add_outputs(
     @app.get("/api/v1/run/<run_id>/output/")
     async def get_run_output(run_id: str) -> Response:
         query = Query(request.args, ("follow", "tail", "download"))
-        tail = query.number("tail", _MOST_BYTES, most=_MOST_BYTES)
+        tail = query.number("tail", MOST_BYTES, most=MOST_BYTES)
         _there(reader, run_id)
         path = output_path(output, run_id)
 
