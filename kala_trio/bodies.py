@@ -12,9 +12,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import Definition, from_keys
 from kala_trio.core.errors import Refused
-from kala_trio.core.examples import refused
 from kala_trio.keys import READERS, Reader, read_text
 
 _OUT_OF_RANGE = "holds a number out of range"

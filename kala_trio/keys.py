@@ -4,9 +4,9 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import CatchUp, News, Overlap, ParentRule, Remote
 from kala_trio.core.errors import Refused
-from kala_trio.core.examples import refused
 
 Reader = Callable[[str, object], object]
 """Takes a key and what stands there, and returns the value; raises Refused."""

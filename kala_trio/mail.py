@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import trio
 from msgspec import Struct
 
+from kala_trio.core.checks.reporting import is_address
 from kala_trio.core.errors import Refused, Unavailable
-from kala_trio.core.reporting import is_address
 from kala_trio.threads import needing_a_thread
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
-from kala_trio.core.remote import parse_url
 from kala_trio.core.slots import Limits
+from kala_trio.core.url import parse_url
 from kala_trio.heartbeat import Heartbeat
 from kala_trio.mail import Mailer, MailServer, parse_mail_server, parse_sender
 from kala_trio.runner.variables import VARIABLES

@@ -29,8 +29,8 @@ from kala_trio.core.messages import (
     Stop,
     Tick,
 )
-from kala_trio.core.remote import work_of
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.core.url import work_of
 
 log = logging.getLogger(__name__)
 

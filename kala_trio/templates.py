@@ -16,14 +16,14 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from kala_trio.core.checks.definition import check
+from kala_trio.core.checks.examples import refused
+from kala_trio.core.checks.remote import check_remote
 from kala_trio.core.definition import Definition, Remote
 from kala_trio.core.errors import Refused
-from kala_trio.core.examples import refused
 from kala_trio.core.job import Run
 from kala_trio.core.messages import StartAttempt
-from kala_trio.core.remote import check_remote
 from kala_trio.core.schedule import find_zone
-from kala_trio.core.validation import check
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -20,11 +20,11 @@ import atheris  # type: ignore[import-untyped]  # it has no annotations
 atheris.enabled_hooks.add("RegEx")
 with atheris.instrument_imports(include=["kala_trio", "isodate"]):
     from kala_trio import bodies, wire
+    from kala_trio.core.checks.definition import check
     from kala_trio.core.duration import Duration
     from kala_trio.core.errors import Malformed, Refused
     from kala_trio.core.job import Job, Progress
     from kala_trio.core.schedule import parse_schedule
-    from kala_trio.core.validation import check
     from kala_trio.store.reader import JobView
 
 ACCEPTED_AT = datetime(2026, 5, 1, 12, 30, 15, 123456, tzinfo=UTC)

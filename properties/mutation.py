@@ -37,7 +37,11 @@ from properties.mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).parent.parent
 CORE = ROOT / "kala_trio" / "core"
-MODULES = sorted(path.stem for path in CORE.glob("*.py") if path.stem != "__init__")
+MODULES = sorted(
+    path.relative_to(CORE).with_suffix("").as_posix().replace("/", ".")
+    for path in CORE.rglob("*.py")
+    if path.stem != "__init__"
+)
 
 # About files, sockets or the web, or about the properties themselves; and the state machine, which
 # has its turn last, with fewer sequences than it asks for itself.
@@ -84,7 +88,7 @@ def main() -> int:
     killed: Counter[str] = Counter()
     tried: Counter[str] = Counter()
     for module in options.module or MODULES:
-        mutants = mutants_of(module, (CORE / f"{module}.py").read_text())
+        mutants = mutants_of(module, (CORE / f"{_path(module)}.py").read_text())
         if options.line:
             mutants = [each for each in mutants if each.line == options.line]
         if options.sample and options.sample < len(mutants):
@@ -94,7 +98,7 @@ def main() -> int:
         for verdict in try_all(mutants, jobs=options.jobs, timeout=options.timeout):
             tried[module] += 1
             killed[module] += verdict.killer is not None
-            where = f"kala_trio/core/{module}.py:{verdict.mutant.line}"
+            where = f"kala_trio/core/{_path(module)}.py:{verdict.mutant.line}"
             if verdict.killer is None:
                 print(f"{where} survived\n{verdict.mutant.diff}\n", flush=True)
             elif options.verbose:
@@ -176,6 +180,10 @@ def _end_within(timeout: int) -> None:
     signal.setitimer(signal.ITIMER_PROF, timeout)
 
 
+def _path(module: str) -> str:
+    return module.replace(".", "/")
+
+
 def _tests_for(module: str) -> list[str]:
     """Return the test files but the state machine's, those first that are likely to kill."""
     paths = [*ROOT.glob("properties/test_*.py")]
@@ -184,7 +192,7 @@ def _tests_for(module: str) -> list[str]:
 
     def rank(path: Path) -> tuple[bool, bool, str]:
         name = path.stem.removeprefix("test_")
-        return module not in name, path.parent.name != "tests", name
+        return module.rpartition(".")[2] not in name, path.parent.name != "tests", name
 
     return [str(path) for path in sorted(paths, key=rank)]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from kala_trio.core.checks.definition import check
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
 from kala_trio.core.job import Job, Occurrence, Progress
 from kala_trio.core.occurrences import Due, due_of, schedule_of
 from kala_trio.core.schedule import Schedule, parse_schedule
-from kala_trio.core.validation import check
 
 ACCEPTED_AT = datetime(2026, 5, 1, tzinfo=UTC)
 NOON_BEFORE = datetime(2011, 12, 29, 22, tzinfo=UTC)  # December 29 in Apia, which had no 30th

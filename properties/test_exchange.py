@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kala_trio.core.definition import Remote
-from kala_trio.core.remote import Target, method_of, parse_url
+from kala_trio.core.url import Target, method_of, parse_url
 from kala_trio.runner.connection import NotAnswered
 from kala_trio.runner.exchange import MOST_OF_A_BODY, MOST_REDIRECTS, Client
 from properties.remotes import remotes

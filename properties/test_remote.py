@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kala_trio import bodies, wire
+from kala_trio.core.checks.definition import check
+from kala_trio.core.checks.examples import EXAMPLES
 from kala_trio.core.definition import Definition, Remote
 from kala_trio.core.errors import Refused
-from kala_trio.core.examples import EXAMPLES
 from kala_trio.core.job import Answered, Exited, NoAnswer, Outcome, Result, outcome_of, reason_of
-from kala_trio.core.remote import parse_url, work_of
-from kala_trio.core.validation import check
+from kala_trio.core.url import parse_url, work_of
 from properties.remotes import NEARLY_PROPERTIES, remotes, urls
 from properties.strategies import ACCEPTED_AT
 from properties.test_wire import view_of

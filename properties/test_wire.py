@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kala_trio import bodies, wire
+from kala_trio.core.checks.definition import check
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import Cause, Job, Occurrence, Outcome, Progress, Run, Trigger
-from kala_trio.core.validation import check
 from kala_trio.store.reader import JobView
 from properties.remotes import remotes
 from properties.stepping import Interval

@@ -30,9 +30,10 @@ PYTHON = {
 FLOORS = [
     "core.errors core.duration core.definition core.job core.schedule core.progression core.zones "
     "core.expression core.cron core.timetable",
-    "core.messages core.examples core.execution core.policy core.timing core.remote "
-    "core.reporting core.validation core.wakes core.state core.graph core.occurrences core.slots "
-    "core.retries core.notices core.triggers core.runs core.requests core.scheduler",
+    "core.messages core.checks.examples core.url core.checks.execution core.checks.policy "
+    "core.checks.timing core.checks.remote core.checks.reporting core.checks.definition core.wakes "
+    "core.state core.graph core.occurrences core.slots core.retries core.notices core.triggers "
+    "core.runs core.requests core.scheduler",
     "clock complaint threads templates store.schema store.connection store.rows store.trouble "
     "store.outbox store.journal store.history store.finding store.reader store.expired "
     "store.backup "

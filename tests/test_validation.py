@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from kala_trio.core.checks.definition import check
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
-from kala_trio.core.validation import check
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GOOD = Definition("backup", "sh backup.sh")

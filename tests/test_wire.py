@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kala_trio import bodies, wire
+from kala_trio.core.checks.definition import check
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import (
@@ -24,7 +25,6 @@ from kala_trio.core.job import (
     Signalled,
     Trigger,
 )
-from kala_trio.core.validation import check
 from kala_trio.store.reader import JobView, Totals
 from tests.test_validation import offered
 

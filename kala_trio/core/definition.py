@@ -108,6 +108,11 @@ class Reporting(Struct, frozen=True, gc=False, omit_defaults=True):
     expect_within: str = ""
     ping_url: str = ""
 
+    @property
+    def wanted(self) -> tuple[News, ...]:
+        """What ``notify_on`` says, or means where it says nothing."""
+        return self.notify_on or (News.FAILURE, News.RECOVERY, News.LATE)
+
 
 class Remote(Struct, frozen=True, gc=False, omit_defaults=True):
     """The request that an attempt of a remote job is (rule Q1).
@@ -142,7 +147,7 @@ class Execution(Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
-    """What a client writes; ``kala_trio.core.validation.check`` holds what makes one acceptable.
+    """What a client writes; ``core.checks.definition.check`` holds what makes one acceptable.
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
     kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).

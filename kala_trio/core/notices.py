@@ -10,7 +10,6 @@ from kala_trio.core.definition import News, Reporting
 from kala_trio.core.job import Cause, Channel, Job, Notice, Outcome, Progress, Run, Standing
 from kala_trio.core.messages import Deliver
 from kala_trio.core.occurrences import is_scheduled, schedule_of
-from kala_trio.core.reporting import USUAL_NEWS
 from kala_trio.core.state import State
 from kala_trio.core.wakes import late_at
 
@@ -51,7 +50,7 @@ class Notices:
             after = replace(after, expected=expected, is_late=False)
         self._keep(job, after)
         has_recovered = bool(before.streak or before.is_late) and not after.is_late
-        if has_recovered and News.RECOVERY in _wanted(job.definition.reporting):
+        if has_recovered and News.RECOVERY in job.definition.reporting.wanted:
             self._tell(job, News.RECOVERY, run)
         else:
             self._tell(job, News.SUCCESS, run)
@@ -132,16 +131,12 @@ class Notices:
             self._state.keep(replace(progress, standing=standing))
 
 
-def _wanted(reporting: Reporting) -> tuple[News, ...]:
-    return reporting.notify_on or USUAL_NEWS
-
-
 def _receivers(
     reporting: Reporting, news: News, standing: Standing
 ) -> Iterator[tuple[Channel, str]]:
     """Yield who is told: rules N1, N2, N3."""
     is_known = news is News.FAILURE and standing.streak > 1 and not reporting.notify_every_time
-    if news in _wanted(reporting) and not is_known:
+    if news in reporting.wanted and not is_known:
         if reporting.notify_webhook:
             yield Channel.WEBHOOK, reporting.notify_webhook
         if reporting.notify_email:

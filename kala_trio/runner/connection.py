@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from kala_trio.core.errors import Unavailable
-from kala_trio.core.remote import Target
+from kala_trio.core.url import Target
 from kala_trio.threads import needing_a_thread
 
 # A look-up may hang for long in the system's resolver: then it has its own threads, and no others.

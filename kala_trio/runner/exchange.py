@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from kala_trio.core.definition import Remote
 from kala_trio.core.errors import Refused
-from kala_trio.core.remote import Target, method_of, parse_url
+from kala_trio.core.url import Target, method_of, parse_url
 from kala_trio.runner.connection import NotAnswered
 
 MOST_OF_A_BODY = 128 * 1024

@@ -12,9 +12,10 @@ from msgspec import NODEFAULT, Struct
 from msgspec.structs import fields
 
 from kala_trio import bodies, wire
-from kala_trio.core import execution, policy, remote, reporting, timing, validation
+from kala_trio.core import url
+from kala_trio.core.checks import definition, execution, policy, remote, reporting, timing
+from kala_trio.core.checks.examples import EXAMPLES
 from kala_trio.core.definition import GROUPS, KEYS, MOST_CAUGHT_UP, Definition, News, Remote
-from kala_trio.core.examples import EXAMPLES
 from kala_trio.core.job import Cause, Channel, Outcome, Reason, Trigger
 from kala_trio.store.history import ENDS, NoOutcome
 from kala_trio.store.reader import STATS
@@ -53,14 +54,14 @@ def schemas() -> dict[str, Schema]:
 # What a client writes. An exact duration has hours, minutes and seconds only.
 
 _BOUNDS: dict[str, Schema] = {
-    key: {"maxLength": longest} for key, longest in (validation.LONGEST | execution.LONGEST).items()
+    key: {"maxLength": longest} for key, longest in (definition.LONGEST | execution.LONGEST).items()
 } | {
-    "retries": {"minimum": 0, "maximum": validation.MOST_RETRIES},
+    "retries": {"minimum": 0, "maximum": definition.MOST_RETRIES},
     "notify_email": {"maxItems": reporting.MOST_ADDRESSES, "uniqueItems": True},
-    "notify_webhook": {"maxLength": remote.LONGEST_URL},
+    "notify_webhook": {"maxLength": url.LONGEST_URL},
     "ping_url": {"maxLength": reporting.LONGEST_PING_URL},
-    "parent_jobs": {"items": {"type": "string", "maxLength": validation.LONGEST_ID}},
-    "tags": {"items": {"type": "string", "minLength": 1, "maxLength": validation.LONGEST_TAG}},
+    "parent_jobs": {"items": {"type": "string", "maxLength": definition.LONGEST_ID}},
+    "tags": {"items": {"type": "string", "minLength": 1, "maxLength": definition.LONGEST_TAG}},
     "schedules": {"maxItems": timing.MOST_SCHEDULES},
     "excluded_dates": {"maxItems": timing.MOST_DATES},
     "env": {"maxProperties": execution.MOST_VARIABLES},
@@ -73,7 +74,7 @@ _BOUNDS: dict[str, Schema] = {
         "items": {"type": "integer", "minimum": 1, "maximum": policy.HIGHEST_CODE},
         "uniqueItems": True,
     },
-    "remote_properties.url": {"maxLength": remote.LONGEST_URL},
+    "remote_properties.url": {"maxLength": url.LONGEST_URL},
     "remote_properties.method": {"enum": ["", *remote.METHODS]},
     "remote_properties.headers": {
         "additionalProperties": {"type": ["array", "null"], "items": {"type": "string"}}

@@ -2,11 +2,11 @@
 
 from datetime import datetime
 
+from kala_trio.core.checks.examples import refused
+from kala_trio.core.checks.policy import check_delay
 from kala_trio.core.definition import Definition, Timing
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.examples import refused
 from kala_trio.core.expression import parse_expression
-from kala_trio.core.policy import check_delay
 from kala_trio.core.schedule import date_time, parse_schedule
 from kala_trio.core.timetable import is_cron, parse_dates, zone_of
 

@@ -2,13 +2,10 @@
 
 import re
 
+from kala_trio.core.checks.examples import refused
+from kala_trio.core.checks.policy import check_delay
 from kala_trio.core.definition import Definition, News, Reporting
-from kala_trio.core.examples import refused
-from kala_trio.core.policy import check_delay
-from kala_trio.core.remote import parse_url
-
-USUAL_NEWS = (News.FAILURE, News.RECOVERY, News.LATE)
-"""What is told where nothing is said of it."""
+from kala_trio.core.url import parse_url
 
 MOST_ADDRESSES = 20
 """How many a job's e-mail may have."""
@@ -46,7 +43,7 @@ def check_reporting(definition: Definition) -> None:
     if not (reporting.notify_webhook or reporting.notify_email):
         problem = "needs somebody to tell: notify_webhook or notify_email"
         raise refused("expect_within", problem, reporting.expect_within)
-    if News.LATE not in (reporting.notify_on or USUAL_NEWS):
+    if News.LATE not in reporting.wanted:
         problem = 'is told only where notify_on names "late", or is left out'
         raise refused("expect_within", problem, reporting.expect_within)
 

@@ -1,8 +1,8 @@
 """What makes a job's policy, and its retrying, acceptable."""
 
+from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import MOST_CAUGHT_UP, CatchUp, Definition, Overlap
 from kala_trio.core.duration import SECOND, Duration
-from kala_trio.core.examples import refused
 
 MOST_RUNNING = 10_000
 """How many runs of a job there may be at once, if it has a limit."""

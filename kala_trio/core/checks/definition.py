@@ -5,16 +5,16 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
+from kala_trio.core.checks.examples import refused
+from kala_trio.core.checks.execution import check_execution
+from kala_trio.core.checks.policy import check_policy, check_retrying
+from kala_trio.core.checks.remote import check_remote
+from kala_trio.core.checks.reporting import check_reporting
+from kala_trio.core.checks.timing import check_timing
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Malformed, Refused
-from kala_trio.core.examples import refused
-from kala_trio.core.execution import check_execution
-from kala_trio.core.policy import check_policy, check_retrying
-from kala_trio.core.remote import check_remote
-from kala_trio.core.reporting import check_reporting
 from kala_trio.core.schedule import find_zone, parse_schedule
-from kala_trio.core.timing import check_timing
 
 MOST_RETRIES = 1_000_000
 """A run that fails at once, again and again, still ends some day."""

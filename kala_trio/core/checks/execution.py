@@ -2,8 +2,8 @@
 
 import re
 
+from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import Definition, Execution
-from kala_trio.core.examples import refused
 
 RESERVED = "KALA_TRIO_"
 """What the names of kala-trio's own variables begin with."""

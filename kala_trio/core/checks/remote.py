@@ -1,23 +1,17 @@
-"""What makes the request of a remote job acceptable, and where a URL leads."""
+"""What makes the request of a remote job acceptable (rule Q1)."""
 
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from urllib.parse import quote
 
-from msgspec import Struct
-
+from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import Definition, Remote
 from kala_trio.core.errors import Refused
-from kala_trio.core.examples import refused
+from kala_trio.core.url import parse_url
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What a request may ask for."""
 
 LONGEST_TIMEOUT = 86_400
 """How many seconds a request may take at most."""
-
-LONGEST_URL = 2_000
-"""How many characters a URL may have."""
 
 LONGEST_BODY = 100_000
 """How many characters the body of a request may have."""
@@ -37,84 +31,8 @@ _RESERVED = frozenset(
         *("trailer", "transfer-encoding", "upgrade"),
     }
 )
-_PORTS = {"http": 80, "https": 443}
-# RFC 3986, of which what stands between scheme and fragment.
-_URL = re.compile(
-    r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?",
-    re.IGNORECASE,
-)
-_CHARACTER = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")
-_AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
-_NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _NOT_IN_A_VALUE = re.compile(r"[^\t\x20-\x7e]")
-
-
-class Target(Struct, frozen=True):
-    """Where a request goes: ``host`` is a name or an address without brackets.
-
-    ``path`` begins with a slash and includes the query.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @property
-    def place(self) -> str:
-        """The host, and the port unless it is the scheme's own, as a Host header has them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port: all of a URL that is no secret."""
-        return f"{self.scheme}://{self.place}"
-
-
-def parse_url(url: str, field: str = "remote_properties.url") -> Target:
-    """Read an absolute URL of the schemes http and https; its fragment is dropped.
-
-    Raises:
-        Refused: of ``field``, and without quoting a password.
-    """
-    if len(url) > LONGEST_URL:
-        raise refused(field, f"must have {LONGEST_URL} characters at most, not {len(url)}", url)
-    match = _URL.fullmatch(url)
-    if match is None:
-        raise refused(field, "must begin with http:// or https:// and a host", url)
-    authority = match["authority"]
-    if "@" in authority:
-        hidden = url.replace(authority, f"…@{authority.rpartition('@')[2]}", 1)
-        problem = 'must not hold a user or a password; send them as a header, "Authorization"'
-        raise refused(field, problem, hidden)
-    if odd := _CHARACTER.sub("", url):
-        written = quote(odd[0].encode(errors="surrogatepass"))
-        problem = f"must not hold {odd[0]!r}; in a path or a query it is written {written}"
-        raise refused(field, problem, url)
-    scheme = match["scheme"].lower()
-    place = _AUTHORITY.fullmatch(authority)
-    if place is None or not _is_host(place["v6"], place["name"]):
-        problem = "must have the name or the address of a host, and a port if need be"
-        raise refused(field, problem, url)
-    port = _PORTS[scheme] if place["port"] is None else int(place["port"])
-    if not 1 <= port <= 65_535:
-        raise refused(field, "must have a port from 1 to 65535", url)
-    path = (match["path"] or "/") + (match["query"] or "")
-    return Target(scheme, (place["v6"] or place["name"]).lower(), port, path)
-
-
-def method_of(remote: Remote) -> str:
-    """Return the method of a request, which the client may have left out."""
-    return remote.method or "GET"
-
-
-def work_of(definition: Definition) -> str:
-    """Say what an attempt does: its command, or its request without what may be secret."""
-    if remote := definition.remote_properties:
-        return f"{method_of(remote)} {parse_url(remote.url).origin}"
-    return definition.command
 
 
 def check_remote(definition: Definition, remote: Remote) -> None:
@@ -142,20 +60,6 @@ def check_remote(definition: Definition, remote: Remote) -> None:
     if codes := definition.retrying.retry_exit_codes:
         problem = "is for a command; a remote job has no exit code"
         raise refused("retry_exit_codes", problem, list(codes))
-
-
-def _is_host(v6: str | None, name: str | None) -> bool:
-    """Tell whether this can be looked up, or is an address."""
-    try:
-        if v6 is not None:
-            return IPv6Address(v6).scope_id is None
-        if name is None or not _NAME.fullmatch(name):
-            return False
-        if name.removesuffix(".").rpartition(".")[2].isdecimal():
-            IPv4Address(name)
-    except AddressValueError:
-        return False
-    return True
 
 
 def _check_codes(codes: tuple[int, ...]) -> None:
