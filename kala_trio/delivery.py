@@ -38,10 +38,11 @@ _GROWTH = 3
 _LONGEST_PAUSE = 3600.0
 _LASTS = timedelta(days=1)
 _START_LASTS = timedelta(minutes=1)
-_LOOK = 1_000
+# At once, and of these to one receiver; so one that hangs does not keep the others waiting.
 _AT_ONCE = 20
-# Looks are at least so far apart, in seconds, and at most.
-_BREATH = 0.1
+_OF_A_RECEIVER = 4
+# Looks are so far apart, in seconds, at least and at most.
+_BREATH = 0.25
 _RETRY = 60.0
 
 _Lane = tuple[str, Channel, str]
@@ -69,8 +70,9 @@ class Deliveries:
         self._clock = clock
         self._outbound = outbound
         self._mailer = mailer
-        self._places = trio.CapacityLimiter(_AT_ONCE)
-        self._busy: set[_Lane] = set()
+        self._failures = Complaint(log, "notices are taken again")
+        self._in_progress: set[_Lane] = set()
+        self._done: list[Delivery] = []
         self._something_new = trio.Event()
 
     def wake(self) -> None:
@@ -79,19 +81,29 @@ class Deliveries:
 
     async def run(self) -> NoReturn:
         """Deliver what there is, and then whatever comes."""
-        complaint = Complaint(log, "notices are delivered again")
+        trouble = Complaint(log, "notices are sent again")
         async with trio.open_nursery() as nursery:
             while True:
+                last_look = trio.current_time()
                 self._something_new = trio.Event()
-                pause = _RETRY
                 try:
-                    pause = self._start(await in_thread(self._outbox.heads, _LOOK), nursery)
-                    complaint.end()
+                    await self._record()
+                    heads = await in_thread(self._outbox.heads, _OF_A_RECEIVER)
+                    pause = self._start(heads, nursery)
+                    trouble.end()
                 except Unavailable as error:
-                    complaint.tell(f"notices cannot be delivered, which is tried again: {error}")
+                    trouble.tell(f"notices cannot be sent, which is tried again: {error}")
+                    pause = _RETRY
                 with trio.move_on_after(pause):
                     await self._something_new.wait()
-                await trio.sleep(_BREATH)
+                await trio.sleep_until(last_look + _BREATH)
+
+    async def _record(self) -> None:
+        """Make durable what became of notices, all of them at once; raises Unavailable."""
+        if done := tuple(self._done):
+            await self._journal.record_deliveries(done)
+            del self._done[: len(done)]
+            self._in_progress -= {_lane(each.notice) for each in done}
 
     def _start(self, heads: list[Head], nursery: trio.Nursery) -> float:
         """Start what is to be sent now; return in how many seconds to look again."""
@@ -99,32 +111,35 @@ class Deliveries:
         for head in heads:
             lane = _lane(head.delivery.notice)
             wait = ((head.delivery.next_try_at or now) - now).total_seconds()
-            if lane in self._busy:
-                continue
-            # None is that far away, unless the clock was set back.
+            # None is further away, unless the clock was set back.
             if 0 < wait <= _LONGEST_PAUSE:
                 pause = min(pause, wait)
-                continue
-            self._busy.add(lane)
-            nursery.start_soon(self._deliver, head)
+            elif lane not in self._in_progress and len(self._in_progress) < _AT_ONCE:
+                self._in_progress.add(lane)
+                nursery.start_soon(self._deliver, head)
         return pause
 
     async def _deliver(self, head: Head) -> None:
-        delivery = head.delivery
-        notice = delivery.notice
-        if notice.channel is Channel.PING and delivery.tries and head.has_followers:
-            after = replace(delivery, next_try_at=None, error="gave way to a later ping")
+        before = head.delivery
+        notice = before.notice
+        if notice.channel is Channel.PING and before.tries and head.has_followers:
+            after = replace(before, next_try_at=None, error="gave way to a later ping")
         else:
-            async with self._places:
-                after = await self._try(delivery)
-        await self._record(after)
-        if after.error:
-            end = "is tried again" if after.next_try_at else "is given up"
-            told = "" if after.delivered_at is None else " (but others were told)"
-            which = f"notice {notice.number} of job {notice.job_id} by {notice.channel}"
-            log.warning("%s %s%s: %s", which, end, told, after.error)
-        self._busy.remove(_lane(notice))
+            after = await self._try(before)
+            if after.error:
+                self._log(after)
+        self._done.append(after)
         self.wake()
+
+    def _log(self, after: Delivery) -> None:
+        notice = after.notice
+        which = f"notice {notice.number} of job {notice.job_id} by {notice.channel}"
+        if after.delivered_at:
+            log.warning("%s reached only some: %s", which, after.error)
+        elif after.next_try_at is None:
+            log.error("%s is given up: %s", which, after.error)
+        else:
+            self._failures.tell(f"{which} is tried again: {after.error}")
 
     async def _try(self, delivery: Delivery) -> Delivery:
         """Send a notice, and tell what became of that."""
@@ -134,6 +149,7 @@ class Deliveries:
         except (NotAnswered, NotSent, Unavailable) as error:
             again_at = next_try_at(delivery, self._clock.now())
             return replace(delivery, tries=tries, next_try_at=again_at, error=str(error))
+        self._failures.end()
         return replace(
             delivery,
             tries=tries,
@@ -172,18 +188,6 @@ class Deliveries:
             return Report(notice, run, last_words(output.head + output.tail))
         except OSError:
             return Report(notice, run)
-
-    async def _record(self, delivery: Delivery) -> None:
-        """Make durable what became of a delivery, as soon as that can be done."""
-        complaint = Complaint(log, "what became of notices is recorded again")
-        while True:
-            try:
-                await self._journal.record_delivery(delivery)
-                complaint.end()
-                return
-            except Unavailable as error:
-                complaint.tell(f"what became of a notice cannot be recorded: {error}")
-                await trio.sleep(_FIRST_PAUSE)
 
 
 def _lane(notice: Notice) -> _Lane:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.daemon import FUTURE, Daemon, eventually, running
 from tests.test_mail import Postbox, mail_server
-from tests.website import Asked, saying, website
+from tests.website import Asked, saying, waiting, website
 
 
 def notices(daemon: Daemon, job: str) -> Any:
@@ -137,18 +137,32 @@ def test_what_was_to_be_told_when_the_daemon_was_killed_is_told_by_the_next(
 
 
 def test_who_does_not_answer_keeps_no_run_waiting(daemon: Daemon) -> None:
-    """N5: and a stop neither."""
-
-    def answer(handler: BaseHTTPRequestHandler, _: Asked) -> None:
-        handler.connection.recv(1)
-
-    with website(answer) as site:
+    """Rule N5."""
+    with website(waiting) as site:
         job = daemon.create(
             command="true", schedule="R20//PT0.05S", ping_url=site.url, catch_up="all"
         )
         eventually(lambda: daemon.job(job)["success_count"] == 21)
         assert {each["delivered_at"] for each in notices(daemon, job)} == {None}
         daemon.request("DELETE", f"/job/{job}/")
+
+
+def test_a_receiver_that_hangs_does_not_keep_others_waiting(daemon: Daemon) -> None:
+    """N5: however much waits for it."""
+    with website(waiting) as hanging, website(saying(200)) as site:
+        bodies = [
+            {"name": f"{number}", "command": "false", "notify_webhook": hanging.url}
+            for number in range(50)
+        ]
+        status, text = daemon.request("POST", "/job/bulk/", json.dumps(bodies).encode())
+        assert status == 201, text
+        eventually(lambda: len(hanging.asked) == 4)
+        job = daemon.create(command="false", notify_webhook=site.url)
+        (told,) = settled(daemon, job, 1)
+        assert told["delivered_at"]
+        assert len(hanging.asked) == 4
+        for each in json.loads(text)["ids"]:
+            daemon.request("DELETE", f"/job/{each}/")
 
 
 def test_a_ping_gives_way_to_a_later_one_after_its_first_try(daemon: Daemon) -> None:

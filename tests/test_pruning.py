@@ -186,7 +186,7 @@ async def test_old_notices_go_and_all_but_the_latest_but_none_that_waits(
     await journal.commit(records)
     for each in [*reader.notices("a", below=30, limit=30), *reader.notices("x", below=9, limit=9)]:
         if each.notice.number != 2:
-            await journal.record_delivery(replace(each, next_try_at=None))
+            await journal.record_deliveries([replace(each, next_try_at=None)])
     await pruning(journal, db, Bounds(90 * DAY, 15)).sweep()
     left = [each.notice.number for each in reader.notices("a", below=99, limit=99)]
     assert left == [*range(30, 15, -1), 2]

@@ -166,7 +166,7 @@ Times = Schedule | Timetable
 def times_of(
     job_id: str, schedule: str, time_zone: str, timing: Timing, accepted_at: datetime
 ) -> Times:
-    """Return when a job without parents runs; the texts are as ``core.timing`` lets them pass.
+    """Return when a job without parents runs; the texts are as ``checks.timing`` lets them pass.
 
     ``accepted_at`` is the start of what leaves its start empty, as a job does that has no schedule
     at all (rules S1, S10).

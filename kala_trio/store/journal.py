@@ -104,13 +104,13 @@ class Journal:
         """
         await in_thread(self._prune, "notices", row_ids, limiter=self._thread)
 
-    async def record_delivery(self, delivery: Delivery) -> None:
-        """Make durable what became of a notice's delivery.
+    async def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
+        """Make durable what became of notices.
 
         Raises:
             Unavailable: it failed, and all is as it was.
         """
-        await in_thread(self._record_delivery, delivery, limiter=self._thread)
+        await in_thread(self._record_deliveries, deliveries, limiter=self._thread)
 
     def close(self) -> None:
         """Close the file, and let others have it."""
@@ -146,18 +146,19 @@ class Journal:
         with self._transaction():
             self._execute(query, json.dumps(row_ids))
 
-    def _record_delivery(self, delivery: Delivery) -> None:
+    def _record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         with self._transaction():
-            self._execute(
-                "UPDATE notices SET tries = ?, next_try_at = ?, delivered_at = ?, error = ? "
-                "WHERE job_id = ? AND number = ?",
-                delivery.tries,
-                rows.from_optional(delivery.next_try_at),
-                rows.from_optional(delivery.delivered_at),
-                delivery.error,
-                delivery.notice.job_id,
-                delivery.notice.number,
-            )
+            for each in deliveries:
+                self._execute(
+                    "UPDATE notices SET tries = ?, next_try_at = ?, delivered_at = ?, error = ? "
+                    "WHERE job_id = ? AND number = ?",
+                    each.tries,
+                    rows.from_optional(each.next_try_at),
+                    rows.from_optional(each.delivered_at),
+                    each.error,
+                    each.notice.job_id,
+                    each.notice.number,
+                )
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:

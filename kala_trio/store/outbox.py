@@ -36,6 +36,7 @@ class Head(Struct, frozen=True):
     has_followers: bool
 
 
+_MOST = 1_000
 _DELIVERY = "notices.tries, notices.next_try_at, notices.delivered_at, notices.error"
 
 
@@ -46,21 +47,24 @@ class Outbox:
         """Open nothing yet: each look has a connection of its own."""
         self._path = path
 
-    def heads(self, limit: int) -> list[Head]:
-        """Return ``limit`` notices that wait, those first whose next try is first.
+    def heads(self, most: int) -> list[Head]:
+        """Return notices that wait, of each receiver ``most`` at most, those first that are next.
 
         Of a job's notices to one receiver only the oldest is among them. Raises Unavailable where
         the file can't be read.
         """
-        which = (
-            "FROM notices INDEXED BY notices_waiting WHERE next_try_at NOT NULL "
-            "GROUP BY job_id, channel, receiver ORDER BY next_try_at LIMIT ?"
-        )
         # Beside min() SQLite gives the columns of the row that has the least number.
-        more = f"{_DELIVERY}, count(*), min(number)"
+        which = (
+            "FROM (SELECT *, row_number() OVER (PARTITION BY channel, receiver "
+            "ORDER BY next_try_at, at) AS place FROM (SELECT *, count(*) AS waiting, min(number) "
+            "FROM notices INDEXED BY notices_waiting WHERE next_try_at NOT NULL "
+            "GROUP BY job_id, channel, receiver)) AS notices "
+            "WHERE place <= ? ORDER BY next_try_at, at LIMIT ?"
+        )
         with self._database() as database:
-            found = rows.select_with(database, Notice, more, which, limit)
-            return [Head(_delivery(row[:-2]), row[-2] > 1) for row in found]
+            more = f"{_DELIVERY}, waiting"
+            found = rows.select_with(database, Notice, more, which, most, _MOST)
+            return [Head(_delivery(row[:-1]), row[-1] > 1) for row in found]
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
