@@ -60,7 +60,7 @@ async def test_what_failed_comes_when_its_turn_has_come_and_holds_up_its_followe
 
 
 async def test_of_a_receiver_no_more_are_found_than_are_asked_for(journal: Journal) -> None:
-    many = [notice(job_id, 1, receiver) for job_id in "abcdef" for receiver in ("x", "y")]
+    many = [notice(job_id, number, "xy"[number]) for job_id in "abcdef" for number in (0, 1)]
     await journal.commit([Keep(each) for each in many])
     receivers = [each.delivery.notice.receiver for each in Outbox(journal.path).heads(2)]
     assert sorted(receivers) == ["x", "x", "y", "y"]
