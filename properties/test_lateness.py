@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kala_trio.core.definition import Definition, News, Overlap, Policy, Reporting
-from kala_trio.core.job import Cancelled, Exited, Outcome, Result
+from kala_trio.core.job import Cancelled, Exited, Outcome, Result, Standing
 from kala_trio.core.messages import Create, Disable, Edit, Enable, Start
 from properties.test_notices import FAR, HOOK, told
 from properties.world import START, World
@@ -220,6 +220,15 @@ def test_a_child_is_expected_to_succeed_once_it_is_asked_for() -> None:
     assert late(world) == [(215, "its run is still in progress")]
     world.succeed("a")
     assert told(world)[-1][0] is News.RECOVERY
+
+
+def test_a_job_that_expects_nothing_keeps_nothing_in_mind() -> None:
+    """N4: which spares memory."""
+    world = World()
+    world.create("a", "R/2026-03-01T00:01:00Z/PT1M")
+    world.advance(60)
+    world.succeed("a")
+    assert world.progress["a"].standing == Standing()
 
 
 @pytest.mark.parametrize("later", [False, True])

@@ -60,8 +60,8 @@ class Notices:
     def expect(self, job: Job) -> None:
         """Expect what is to come of a schedule from now on, and nothing else: rule N4."""
         progress = self._state.progress[job.id]
-        expects = job.definition.reporting.expect_within and is_scheduled(job.definition)
-        waits = expects and not progress.disabled and progress.next
+        expects = job.definition.reporting.expect_within and not progress.disabled
+        waits = expects and progress.next
         expected = waits.at if waits else None
         self._keep(job, replace(progress.standing, expected=expected, is_late=False))
 
