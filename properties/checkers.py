@@ -14,7 +14,17 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from kala_trio.core.definition import CatchUp, Definition, Overlap
-from kala_trio.core.job import Attempt, Cause, Job, Lost, Outcome, Reason, Run, Trigger, outcome_of
+from kala_trio.core.job import (
+    Attempt,
+    Cause,
+    Job,
+    Lost,
+    Outcome,
+    Reason,
+    Run,
+    Trigger,
+    outcome_of,
+)
 from kala_trio.core.messages import (
     Create,
     Delete,
@@ -23,6 +33,7 @@ from kala_trio.core.messages import (
     Enable,
     Keep,
 )
+from properties.checkers_of_notices import failures_are_told
 from properties.ledger import Asked, Commit, Ledger, Opened
 from properties.story import Story
 
@@ -394,6 +405,7 @@ CHECKERS: tuple[Callable[[Story], None], ...] = (
     attempts_are_limited,
     followers_follow,
     every_success_triggers,
+    failures_are_told,
     no_bug_shows,
 )
 

@@ -8,7 +8,7 @@ import trio
 from msgspec.structs import replace
 
 from kala_trio.core.definition import Definition
-from kala_trio.core.job import Exited, Lost, Progress
+from kala_trio.core.job import Exited, Lost, Progress, Standing
 from kala_trio.core.messages import (
     AttemptEnded,
     AwaitOrphan,
@@ -212,6 +212,14 @@ class ForgetsWhatIsInProgress(_Forgetful):
     def of_progress(self, progress: Progress) -> Progress:
         """Return it idle."""
         return replace(progress, running=())
+
+
+class ForgetsWhatWasTold(_Forgetful):
+    """Loses how much was told of a job, and how often it had failed."""
+
+    def of_progress(self, progress: Progress) -> Progress:
+        """Return it as if nothing had been told."""
+        return replace(progress, standing=Standing())
 
 
 class TurnsQueuesBack(MemoryStore):

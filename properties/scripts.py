@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from kala_trio.core.definition import CatchUp, Definition, Overlap, Policy, Retrying
+from kala_trio.core.definition import CatchUp, Definition, Overlap, Policy, Reporting, Retrying
 from kala_trio.core.messages import (
     Cancel,
     Create,
@@ -146,6 +146,7 @@ _POLICIES = (
     *(Policy(overlap=Overlap.SKIP), Policy(), Policy(overlap=Overlap.REPLACE), Policy()),
     *(Policy(overlap=Overlap.ALLOW, max_running=2), Policy(catch_up=CatchUp.NONE)),
 )
+_TELLING = Reporting("http://a", notify_every_time=True, expect_within="PT9S")
 
 
 class _Author:
@@ -259,6 +260,7 @@ class _Author:
             rerun_lost=len(self._job_ids) % 3 == 0,
             policy=_POLICIES[len(self._job_ids) % len(_POLICIES)],
             retrying=Retrying(retry_delay="PT3S" if len(self._job_ids) % 7 == 0 else ""),
+            reporting=_TELLING if len(self._job_ids) % 4 == 0 else Reporting(),
         )
         return Create(job_id, definition)
 

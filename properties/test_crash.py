@@ -173,6 +173,13 @@ def sampled(seed: int) -> Ledger:
 
 
 @pytest.mark.thorough
+@often
+@given(scripts)
+def test_every_failure_is_told_with_its_outcome_and_once(script: Script) -> None:
+    """N5: over all lives of the daemon."""
+    judged(script, checkers.failures_are_told)
+
+
 def test_every_corner_is_reached() -> None:
     """C1, C2, C3, C4, C6: each point where a daemon may die, and whatever else may go wrong."""
     reached: Counter[str] = Counter()
@@ -227,6 +234,7 @@ BROKEN_STORES = [
     (sabotage.ForgetsWhatIsInProgress, checkers.cut_off_is_lost),
     (sabotage.TurnsQueuesBack, checkers.followers_follow),
     (sabotage.CutsQueuesShort, checkers.every_success_triggers),
+    (sabotage.ForgetsWhatWasTold, checkers.failures_are_told),
 ]
 
 
