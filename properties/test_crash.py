@@ -177,7 +177,7 @@ def sampled(seed: int) -> Ledger:
 @given(scripts)
 def test_every_failure_is_told_with_its_outcome_and_once(script: Script) -> None:
     """N5: over all lives of the daemon."""
-    judged(script, checkers.failures_are_told)
+    judged(script, failures_are_told)
 
 
 def test_every_corner_is_reached() -> None:
@@ -234,7 +234,7 @@ BROKEN_STORES = [
     (sabotage.ForgetsWhatIsInProgress, checkers.cut_off_is_lost),
     (sabotage.TurnsQueuesBack, checkers.followers_follow),
     (sabotage.CutsQueuesShort, checkers.every_success_triggers),
-    (sabotage.ForgetsWhatWasTold, checkers.failures_are_told),
+    (sabotage.ForgetsWhatWasTold, failures_are_told),
 ]
 
 

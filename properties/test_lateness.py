@@ -269,3 +269,18 @@ def test_a_success_that_answers_nothing_is_no_recovery_of_what_is_late() -> None
     assert len(told(world)) == 3
     world.end("a.3")
     assert told(world)[-1] == (News.RECOVERY, "a.3")
+
+
+def test_of_runs_at_once_those_that_are_left_are_still_expected() -> None:
+    """Rule N4."""
+    world = World()
+    world.do(Create("a", expecting(schedule="", policy=Policy(overlap=Overlap.ALLOW))))
+    world.settle()
+    world.pass_time(5)
+    world.do(Start("a"))
+    world.pass_time(2)
+    world.end("a.1")
+    world.pass_time(7)
+    assert late(world) == []
+    world.pass_time(2)
+    assert late(world) == [(15, "its run is still in progress")]

@@ -78,12 +78,10 @@ class Notices:
         if schedule:
             coming = schedule.next_after(scheduled_at)
             return coming.at if coming else None
-        progress = self._state.progress[job.id]
-        triggers = [self._state.runs[run_id].trigger for run_id in progress.running]
-        asked = [*triggers, *([progress.pending] if progress.pending else [])]
-        return min(
-            (each.scheduled_at for each in asked if each.scheduled_at > scheduled_at), default=None
-        )
+        # What waits is asked for again as soon as it may start.
+        running = self._state.progress[job.id].running
+        asked = [self._state.runs[run_id].trigger.scheduled_at for run_id in running]
+        return min((each for each in asked if each > scheduled_at), default=None)
 
     def is_late(self, job: Job) -> bool:
         """Tell whether it is to be told by now that a job is late."""
