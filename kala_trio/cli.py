@@ -82,6 +82,16 @@ def main() -> None:
 )
 @click.option("--heartbeat-url", metavar="URL", help="Pinged as long as the daemon is well.")
 @click.option("--heartbeat-every", metavar="DURATION", help="How often.  [default: PT1M]")
+@click.option(
+    "--allow-targets",
+    metavar="NETWORK,...",
+    help="Addresses that requests may go to.  [default: any but --deny-targets]",
+)
+@click.option(
+    "--deny-targets",
+    metavar="NETWORK,...",
+    help="Addresses that no request goes to.  [default: link-local ones]",
+)
 @click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
 @_config_option
 def run(**flags: object) -> None:

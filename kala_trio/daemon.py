@@ -132,7 +132,7 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
     async with trio.open_nursery() as nursery:
         clock = WallClock()
         output = output_root(settings.db)
-        outbound = Outbound()
+        outbound = Outbound(settings.targets)
         runner = Dispatch(output, clock, nursery, outbound)
         deliveries = Deliveries(journal, output, clock, outbound, settings.mailer)
         supervisor = Supervisor(

@@ -16,6 +16,7 @@ from kala_trio.core.slots import Limits
 from kala_trio.core.url import parse_url
 from kala_trio.heartbeat import Heartbeat
 from kala_trio.mail import Mailer, MailServer, parse_mail_server, parse_sender
+from kala_trio.runner.targets import USUALLY_DENIED, Network, Targets, parse_networks
 from kala_trio.runner.variables import VARIABLES
 
 PREFIX = "KALA_TRIO_"
@@ -33,7 +34,8 @@ class Settings(Struct, frozen=True):
     Of each job's history ``keep_runs`` runs are kept, and none for longer than ``keep_days``.
     ``max_running`` is how many runs there may be at once, 0 for any number, and
     ``max_running_by_tag`` how many of the jobs with a tag (rule L12). ``smtp`` is where e-mail
-    goes; ``heartbeat_every`` is in seconds (rule N6).
+    goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to ``allow_targets``, if there
+    are any, or else anywhere but to ``deny_targets`` (rule Q8).
     """
 
     host: str = "127.0.0.1"
@@ -51,6 +53,8 @@ class Settings(Struct, frozen=True):
     smtp_password_file: Path | None = None
     heartbeat_url: str = ""
     heartbeat_every: float = 60.0
+    allow_targets: tuple[Network, ...] = ()
+    deny_targets: tuple[Network, ...] = USUALLY_DENIED
 
     @property
     def mailer(self) -> Mailer | None:
@@ -58,6 +62,11 @@ class Settings(Struct, frozen=True):
         if self.smtp is None:
             return None
         return Mailer(self.smtp, self.smtp_from, self.smtp_password_file)
+
+    @property
+    def targets(self) -> Targets:
+        """Which addresses may be asked in the name of jobs."""
+        return Targets(self.allow_targets, self.deny_targets)
 
     @property
     def heartbeat(self) -> Heartbeat | None:
@@ -174,6 +183,10 @@ def _address(name: str, value: object) -> str:
     return parse_sender(name, text) if text else ""
 
 
+def _networks(name: str, value: object) -> tuple[Network, ...]:
+    return parse_networks(name, _text(name, value))
+
+
 def _url(name: str, value: object) -> str:
     text = _text(name, value)
     if text:
@@ -231,4 +244,6 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "smtp_password_file": _path,
     "heartbeat_url": _url,
     "heartbeat_every": _interval,
+    "allow_targets": _networks,
+    "deny_targets": _networks,
 }

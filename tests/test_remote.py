@@ -298,3 +298,32 @@ def test_a_remote_job_that_is_none_is_refused_by_name(daemon: Daemon) -> None:
         body = json.dumps({"name": "a", **fields}).encode()
         status, text = daemon.request("POST", "/job/", body)
         assert (status, text.startswith(f'{{"error":"{name}: ')) == (400, True), text
+
+
+def test_a_denied_address_is_not_asked_by_whatever_name_or_redirect(tmp_path: Path) -> None:
+    """Q8: of jobs, webhooks and pings."""
+
+    def to_localhost(handler: BaseHTTPRequestHandler, _: Asked) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", f"http://127.0.0.2:{hidden.port}/")
+        handler.end_headers()
+
+    with (
+        website(saying(200)) as hidden,
+        website(to_localhost) as door,
+        running(tmp_path / "kala.db", "--deny-targets=127.0.0.2,::1") as daemon,
+    ):
+        job = create(daemon, f"http://127.0.0.2:{hidden.port}/")
+        (reason,) = reasons(daemon, job)
+        assert "127.0.0.2 is 127.0.0.2, which this kala-trio does not ask" in reason
+        job = create(daemon, door.url, follow_redirects=True)
+        (reason,) = reasons(daemon, job)
+        assert "which this kala-trio does not ask" in reason
+        job = daemon.create(command="false", notify_webhook=f"http://127.0.0.2:{hidden.port}")
+        (told,) = eventually(
+            lambda: [
+                each for each in daemon.get(f"/job/notices/{job}/")["notices"] if each["error"]
+            ]
+        )
+        assert "--allow-targets" in told["error"]
+        assert hidden.asked == []

@@ -28,6 +28,7 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import AwaitOrphan, StartAttempt
 from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.outbound import Outbound
+from kala_trio.runner.targets import Targets
 from tests.daemon import PATIENCE, eventually
 from tests.test_runner import NOW, other_group, run_of
 from tests.website import saying, waiting, website
@@ -42,7 +43,7 @@ async def run_until(
     ending = trio.CancelScope()
     with trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            runner = Dispatch(root, WallClock(), nursery, Outbound())
+            runner = Dispatch(root, WallClock(), nursery, Outbound(Targets()))
 
             async def run() -> None:
                 act = StartAttempt(run_of(), 1, definition)
@@ -141,12 +142,12 @@ async def test_a_process_is_awaited_though_its_job_was_edited_to_be_remote_since
     (tmp_path / "job").mkdir()
     with other_group() as group, trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
-            runner = Dispatch(tmp_path, WallClock(), nursery, Outbound())
+            runner = Dispatch(tmp_path, WallClock(), nursery, Outbound(Targets()))
             group.note(f"{tmp_path}/job/1.group")
             nursery.start_soon(await_it, runner)
             await trio.testing.wait_all_tasks_blocked(0.1)
             assert not results
             os.kill(group.id, signal.SIGKILL)
         async with trio.open_nursery() as nursery:
-            await await_it(Dispatch(tmp_path, WallClock(), nursery, Outbound()))
+            await await_it(Dispatch(tmp_path, WallClock(), nursery, Outbound(Targets())))
     assert results == [Lost(), Lost()]

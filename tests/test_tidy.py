@@ -38,8 +38,8 @@ FLOORS = [
     "store.outbox store.journal store.history store.finding store.reader store.expired "
     "store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
-    "runner.local runner.connection runner.exchange runner.outbound runner.remote runner.dispatch "
-    "keys bodies wire mail report",
+    "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
+    "runner.dispatch keys bodies wire mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.edits web.json_schema web.schemas web.openapi web.api web.guard web.worker "

@@ -9,6 +9,7 @@ import trio
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.url import Target
+from kala_trio.runner.targets import Targets
 from kala_trio.threads import needing_a_thread
 
 # A look-up may hang for long in the system's resolver: then it has its own threads, and no others.
@@ -27,9 +28,10 @@ class NotAnswered(Exception):
 class Connector:
     """Opens connections; all of them go through ``connect``, one address after the other."""
 
-    def __init__(self, context: ssl.SSLContext) -> None:
-        """Trust what ``context`` trusts."""
+    def __init__(self, context: ssl.SSLContext, targets: Targets) -> None:
+        """Trust what ``context`` trusts, and ask what ``targets`` permit."""
         self._context = context
+        self._targets = targets
         self._lookups = trio.CapacityLimiter(_LOOKUPS)
 
     async def connect(self, target: Target) -> trio.abc.Stream:
@@ -66,7 +68,14 @@ class Connector:
                 f"the name {target.host!r} cannot be looked up: {error.strerror}; "
                 "is it spelt right, and known to this machine?"
             ) from error
-        return found
+        # Checked here, since a name may lead anywhere, and elsewhere the next time.
+        permitted = [each for each in found if self._targets.permit(each[1][0])]
+        if found and not permitted:
+            raise NotAnswered(
+                f"{target.host} is {found[0][1][0]}, which this kala-trio does not ask; "
+                "--allow-targets and --deny-targets say which addresses it asks"
+            )
+        return permitted
 
     async def _secure(self, stream: trio.SocketStream, target: Target) -> trio.abc.Stream:
         name = target.host.rstrip(".")

@@ -10,6 +10,7 @@ from kala_trio import __version__
 from kala_trio.core.definition import Remote
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.runner.connection import Connector, NotAnswered
+from kala_trio.runner.targets import Targets
 from kala_trio.threads import in_thread
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ _SECONDS = 30.0
 class Outbound:
     """Makes requests; any number of tasks may at once."""
 
-    def __init__(self) -> None:
-        """Load nothing yet."""
+    def __init__(self, targets: Targets) -> None:
+        """Load nothing yet; ask what ``targets`` permit."""
+        self._targets = targets
         self._loading = trio.Lock()
         self._client: Client | None = None
 
@@ -43,7 +45,7 @@ class Outbound:
         """Load what the first request would have to wait for; raises Unavailable."""
         async with self._loading:
             if self._client is None:
-                self._client = await in_thread(_load)
+                self._client = await in_thread(_load, self._targets)
         return self._client
 
     async def post(self, url: str, body: str, content_type: str) -> None:
@@ -65,9 +67,9 @@ class Outbound:
             raise NotAnswered(f"answered with status {status}")
 
 
-def _load() -> "Client":
+def _load(targets: Targets) -> "Client":
     """Load what only requests need; in a thread, since it takes some 50 ms."""
     from kala_trio.runner.exchange import Client  # noqa: PLC0415
 
     # The certificates that this machine trusts, or those that SSL_CERT_FILE names.
-    return Client(Connector(ssl.create_default_context()).connect)
+    return Client(Connector(ssl.create_default_context(), targets).connect)
