@@ -44,6 +44,12 @@ def main() -> None:
     "--host",
     help="Address to listen on. Whoever reaches it may run commands as you.  [default: 127.0.0.1]",
 )
+@click.option(
+    "--insecure",
+    is_flag=True,
+    default=None,
+    help="Let in whoever reaches --host, without a token.",
+)
 @_db_option
 @click.option("--default-owner", metavar="NAME", help="Owner of jobs that name none.")
 @click.option(

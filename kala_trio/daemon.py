@@ -10,6 +10,7 @@ import socket
 import time
 from contextlib import closing, suppress
 from datetime import timedelta
+from ipaddress import ip_address
 
 import click
 import trio
@@ -31,6 +32,7 @@ from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
 from kala_trio.threads import in_thread
+from kala_trio.tokens import Tokens
 from kala_trio.web_process import keep_web_process
 
 log = logging.getLogger(__name__)
@@ -57,6 +59,7 @@ def run(settings: Settings) -> None:
         closing(Journal(settings.db)) as journal,
         _listen(settings.host, settings.port) as listener,
     ):
+        _refuse_to_be_open(settings, listener)
         try:
             trio.run(_serve, settings, journal, listener)
         except BaseExceptionGroup as group:
@@ -106,6 +109,17 @@ def _listen(host: str, port: int) -> socket.socket:
                     "for example: kala-trio run --host 127.0.0.1 -p 8001"
                 ) from error
             time.sleep(0.1)
+
+
+def _refuse_to_be_open(settings: Settings, listener: socket.socket) -> None:
+    """See to it that only who may can have commands run, unless somebody wants it so."""
+    host = listener.getsockname()[0]
+    if settings.insecure or ip_address(host).is_loopback or Tokens(settings.db).are_asked_for():
+        return
+    raise CannotStart(
+        f"--host: whoever reaches {host} could run commands as you, found {settings.host!r}; "
+        "make a token first, kala-trio token new NAME, or say --insecure"
+    )
 
 
 def _is_taken(error: Exception) -> bool:

@@ -31,15 +31,16 @@ def default_db() -> Path:
 class Settings(Struct, frozen=True):
     """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4).
 
-    Of each job's history ``keep_runs`` runs are kept, and none for longer than ``keep_days``.
-    ``max_running`` is how many runs there may be at once, 0 for any number, and
-    ``max_running_by_tag`` how many of the jobs with a tag (rule L12). ``smtp`` is where e-mail
-    goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to ``allow_targets``, if there
-    are any, or else anywhere but to ``deny_targets`` (rule Q8).
+    ``insecure`` lets in whoever reaches ``host``. Of each job's history ``keep_runs`` runs are
+    kept, and none for longer than ``keep_days``. ``max_running`` is how many runs there may be at
+    once, 0 for any number, and ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
+    ``smtp`` is where e-mail goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to
+    ``allow_targets``, if there are any, or else anywhere but to ``deny_targets`` (rule Q8).
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    insecure: bool = False
     db: Path = default_db()
     default_owner: str = ""
     verbose: bool = False
@@ -230,6 +231,7 @@ def _by_tag(name: str, value: object) -> tuple[tuple[str, int], ...]:
 _READ: dict[str, Callable[[str, object], Any]] = {
     "host": _host,
     "port": _count("a port from 0 (any free one)", 0, 65_535, "8000"),
+    "insecure": _flag,
     "db": _path,
     "default_owner": _text,
     "verbose": _flag,

@@ -34,9 +34,9 @@ FLOORS = [
     "core.checks.timing core.checks.remote core.checks.reporting core.checks.definition core.wakes "
     "core.state core.graph core.occurrences core.slots core.retries core.notices core.triggers "
     "core.runs core.requests core.scheduler",
-    "clock complaint threads templates store.schema store.connection store.rows store.trouble "
-    "store.outbox store.journal store.history store.finding store.reader store.expired "
-    "store.backup "
+    "clock complaint threads tokens templates store.schema store.connection store.rows "
+    "store.trouble store.outbox store.journal store.history store.finding store.reader "
+    "store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
     "runner.dispatch keys bodies wire mail report",

@@ -1,4 +1,4 @@
-"""The first to see a request: whom it may come from, what is not spoken here, and how it all ends.
+"""The first to see a request: who may ask, what is not spoken here, and how it all ends.
 
 A page of any site can have a browser send requests to this machine, with a body that a form could
 have. So requests that a browser marks as another site's are refused, and on loopback those that
@@ -6,6 +6,8 @@ name a host which is not this machine: a name that its owner lets point here.
 """
 
 import math
+import re
+from collections.abc import Mapping
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -21,13 +23,15 @@ from hypercorn.typing import (
 )
 
 from kala_trio import wire
-from kala_trio.core.errors import STOPPING
+from kala_trio.core.errors import STOPPING, Unavailable
+from kala_trio.tokens import Role, Tokens
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
 # How long a body may still take to arrive when the end has come, in seconds.
 _LAST_BODIES = 2.0
 _READING = {"GET", "HEAD", "OPTIONS"}
+_OPERATING = re.compile(r"/api/v1/(?:job/(?:start|enable|disable)|run/cancel)/")
 
 
 class Guard:
@@ -36,9 +40,10 @@ class Guard:
     A request that it has let in gets a whole answer, whatever is cancelled around it.
     """
 
-    def __init__(self, app: ASGIFramework, host: str) -> None:
-        """Guard ``app``, which is served on the address ``host``."""
+    def __init__(self, app: ASGIFramework, host: str, tokens: Tokens) -> None:
+        """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``."""
         self._app = app
+        self._tokens = tokens
         self._local_only = ip_address(host).is_loopback
         self._host = host
         self._in_progress = 0
@@ -76,9 +81,9 @@ class Guard:
     async def _serve(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        problem = self._objection(scope)
+        status, problem = self._objection(scope)
         if problem:
-            await _refuse(403, problem, send)
+            await _refuse(status, problem, send)
             return
         if not scope["path"].endswith("/"):
             scope["path"] += "/"
@@ -114,9 +119,32 @@ class Guard:
                 self._bodies.remove(body)
         return {"type": "http.disconnect"}
 
-    def _objection(self, scope: HTTPScope) -> str:
-        """Say what keeps a request out; empty where nothing does."""
+    def _objection(self, scope: HTTPScope) -> tuple[int, str]:
+        """Say with what status a request is kept out, and why; empty where it is not."""
         headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
+        if problem := self._foreign(scope, headers):
+            return 403, problem
+        try:
+            return self._unknown(scope, headers)
+        except Unavailable as error:
+            return 503, str(error)
+
+    def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Object to who has no token, or none for that."""
+        if not self._tokens.are_asked_for():
+            return 403, ""
+        scheme, _, secret = headers.get("authorization", "").partition(" ")
+        token = self._tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
+        if token is None:
+            problem = "needs a token that is known here; for example Authorization: Bearer kt_…"
+            return 401, f"Authorization: {problem}"
+        needed = _role_for(scope["method"], scope["path"])
+        if not token.role.covers(needed):
+            return 403, f"Authorization: token {token.name!r} may {token.role}, and not {needed}"
+        return 403, ""
+
+    def _foreign(self, scope: HTTPScope, headers: Mapping[str, str]) -> str:
+        """Object to what a browser sends for a page of another site; empty where it is none."""
         host = headers.get("host", "")
         if self._local_only and not self._is_here(host):
             return f"Host: is not this machine, found {host[:100]!r}; for example localhost"
@@ -137,8 +165,18 @@ class Guard:
             return False
 
 
+def _role_for(method: str, path: str) -> Role:
+    """Return what a token must allow for such a request."""
+    if method in _READING:
+        return Role.READ
+    is_operating = method == "POST" and _OPERATING.match(path)
+    return Role.OPERATE if is_operating else Role.ADMIN
+
+
 async def _refuse(status: int, problem: str, send: ASGISendCallable) -> None:
     body = wire.encode({"error": problem})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

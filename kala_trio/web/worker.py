@@ -15,6 +15,7 @@ from hypercorn import Config
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
+from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.guard import Guard
@@ -68,7 +69,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
         output=output_root(db),
         is_closing=closed.is_set,
     )
-    guarded = Guard(app, host)
+    guarded = Guard(app, host, Tokens(db))
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:

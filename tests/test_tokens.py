@@ -1,0 +1,164 @@
+"""Who gets in with a token, and who does not: the file of tokens, and a daemon that asks for one."""
+
+import json
+import stat
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from kala_trio.core.errors import Refused, Unavailable
+from kala_trio.tokens import Role, Tokens
+from tests.daemon import FUTURE, Daemon, refusal, running
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def tokens(tmp_path: Path) -> Tokens:
+    """Return the tokens of a database that is not there yet."""
+    return Tokens(tmp_path / "kala.db")
+
+
+def test_a_token_is_found_by_its_secret_which_is_kept_nowhere(
+    tokens: Tokens, tmp_path: Path
+) -> None:
+    secret = tokens.new("ada", Role.OPERATE, NOW)
+    found = tokens.find(secret)
+    assert found
+    assert (found.name, found.role, found.created_at) == ("ada", Role.OPERATE, NOW)
+    assert tokens.find(secret[:-1]) is tokens.find("") is tokens.find("\udcff") is None
+    (file,) = tmp_path.iterdir()
+    assert secret not in file.read_text()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_others_see_at_once_what_was_made_and_what_was_revoked(
+    tokens: Tokens, tmp_path: Path
+) -> None:
+    other = Tokens(tmp_path / "kala.db")
+    assert not other.are_asked_for()
+    secret = tokens.new("ada", Role.READ, NOW)
+    assert other.find(secret)
+    tokens.revoke("ada")
+    assert other.find(secret) is None
+    assert other.are_asked_for(), "who revokes the last token locks the API"
+
+
+def test_a_name_that_is_none_or_taken_or_unknown_is_refused(tokens: Tokens) -> None:
+    tokens.new("ada", Role.READ, NOW)
+    for name in ("ada", "", "a b", "x" * 101, "-a"):
+        with pytest.raises(Refused, match="NAME"):
+            tokens.new(name, Role.READ, NOW)
+    with pytest.raises(Refused, match="for example ada"):
+        tokens.revoke("bob")
+    assert [each.name for each in tokens.all()] == ["ada"]
+
+
+def test_tokens_made_at_once_are_all_kept(tmp_path: Path) -> None:
+    def make(number: int) -> None:
+        Tokens(tmp_path / "kala.db").new(f"t{number}", Role.READ, NOW)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(Tokens(tmp_path / "kala.db").all()) == 20
+
+
+def test_a_file_that_cannot_be_read_lets_nobody_in(tokens: Tokens, tmp_path: Path) -> None:
+    (tmp_path / "kala.db-tokens").write_text("[{")
+    with pytest.raises(Unavailable, match=r"tokens: .* cannot be read"):
+        tokens.find("x")
+    with pytest.raises(Unavailable):
+        tokens.are_asked_for()
+
+
+def test_a_role_covers_those_before_it() -> None:
+    covered = [(role, other) for role in Role for other in Role if role.covers(other)]
+    assert len(covered) == 6
+    assert (Role.READ, Role.OPERATE) not in covered
+
+
+# A daemon that asks for them
+
+READING = [("GET", "/job/"), ("GET", "/stats/"), ("GET", "/run/"), ("GET", "/openapi.json")]
+OPERATING = ["/job/start/{}/", "/job/disable/{}/", "/job/enable/{}/"]
+
+
+@pytest.fixture(scope="module")
+def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, dict[Role, str]]]:
+    """Run a daemon that asks for tokens, and yield one of each role."""
+    db = tmp_path_factory.mktemp("tokens") / "kala.db"
+    secrets = {role: Tokens(db).new(role.value, role, NOW) for role in Role}
+    with running(db) as daemon:
+        yield daemon, secrets
+
+
+def ask(
+    locked: tuple[Daemon, dict[Role, str]],
+    role: Role | None,
+    method: str,
+    path: str,
+    body: bytes | None = None,
+) -> int:
+    """Return the status of what is answered to who has a token of that role, or none."""
+    daemon, secrets = locked
+    headers = {"Authorization": f"Bearer {secrets[role]}"} if role else {}
+    return daemon.request(method, path, body, **headers)[0]
+
+
+JOB = json.dumps({"name": "a", "command": "true", "schedule": FUTURE}).encode()
+
+
+def test_without_a_token_nobody_gets_in(locked: tuple[Daemon, dict[Role, str]]) -> None:
+    daemon, _ = locked
+    for method, path in [*READING, ("POST", "/job/"), ("DELETE", "/job/all/")]:
+        status, text = daemon.request(method, path, JOB if method == "POST" else None)
+        assert status == 401
+        assert json.loads(text)["error"].startswith("Authorization: needs a token")
+    for odd in ("Bearer", "Bearer kt_x", "Basic a2FsYTo=", "Bearer \xe4"):
+        assert daemon.request("GET", "/job/", Authorization=odd)[0] == 401
+
+
+def test_each_role_may_what_it_says_and_no_more(locked: tuple[Daemon, dict[Role, str]]) -> None:
+    assert ask(locked, Role.ADMIN, "POST", "/job/", JOB) == 201
+    jobs = locked[0].request("GET", "/job/", Authorization=f"bearer {locked[1][Role.READ]}")[1]
+    (job,) = json.loads(jobs)["jobs"]
+    for role in Role:
+        for method, path in READING:
+            assert ask(locked, role, method, path) == 200
+        for path in OPERATING:
+            allowed = role is not Role.READ
+            assert ask(locked, role, "POST", path.format(job)) == (204 if allowed else 403)
+        for method, path in [("POST", "/job/"), ("POST", "/job/bulk/"), ("PUT", f"/job/{job}/")]:
+            body = b"[]" if "bulk" in path else JOB
+            status = ask(locked, role, method, path, body)
+            assert (status == 403) == (role is not Role.ADMIN)
+        for path in ("/job/none/", "/job/start/"):
+            status = ask(locked, role, "DELETE", path)
+            assert status == (404 if role is Role.ADMIN else 403)
+
+
+def test_a_token_that_is_revoked_lets_in_nobody_from_then_on(tmp_path: Path) -> None:
+    db = tmp_path / "kala.db"
+    secret = Tokens(db).new("ada", Role.ADMIN, NOW)
+    with running(db) as daemon:
+        bearer = f"Bearer {secret}"
+        assert daemon.request("GET", "/job/", Authorization=bearer)[0] == 200
+        Tokens(db).revoke("ada")
+        assert daemon.request("GET", "/job/", Authorization=bearer)[0] == 401
+
+
+def test_an_address_that_others_reach_needs_a_token_or_a_word(tmp_path: Path) -> None:
+    sentence = refusal(tmp_path / "kala.db", "--host=0.0.0.0")
+    assert "--host: whoever reaches 0.0.0.0 could run commands as you" in sentence
+    assert "--insecure" in sentence
+    with running(tmp_path / "kala.db", "--host=0.0.0.0", "--insecure") as daemon:
+        assert daemon.get("/job/") == {"jobs": {}}
+    Tokens(tmp_path / "kala.db").new("ada", Role.READ, NOW)
+    with running(tmp_path / "kala.db", "--host=0.0.0.0") as daemon:
+        assert daemon.request("GET", "/job/")[0] == 401
