@@ -1,4 +1,4 @@
-"""Who gets in with a token, and who does not: the file of tokens, and a daemon that asks for one."""
+"""Who gets in with a token, and who does not: the file of them, and a daemon that asks for one."""
 
 import json
 import stat
