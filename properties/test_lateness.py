@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kala_trio.core.definition import Definition, News, Overlap, Policy, Reporting
-from kala_trio.core.job import Cancelled, Exited, Outcome, Result, Standing
+from kala_trio.core.job import Cancelled, Channel, Exited, Outcome, Result, Standing
 from kala_trio.core.messages import Create, Disable, Edit, Enable, Start
 from properties.test_notices import FAR, HOOK, told
 from properties.world import START, World
@@ -284,3 +284,31 @@ def test_of_runs_at_once_those_that_are_left_are_still_expected() -> None:
     assert late(world) == []
     world.pass_time(2)
     assert late(world) == [(15, "its run is still in progress")]
+
+
+def test_what_was_missed_before_is_not_why_it_is_late_now() -> None:
+    """Rule N4."""
+    world = World()
+    world.do(Create("a", expecting(resume_at_next_scheduled_time=True)))
+    world.pass_time(50)
+    world.crash(15)
+    world.pass_time(10)
+    world.do(Start("a"))
+    world.succeed("a")
+    for _ in world.wakes(47):
+        world.fail("a")
+    world.pass_time(10)
+    assert late(world) == [(70, "it was missed (downtime)"), (130, "its last run failed")]
+
+
+def test_a_monitor_is_not_pinged_because_a_job_is_late() -> None:
+    """N3: it would take that for a sign of life."""
+    world = World()
+    reporting = Reporting(HOOK, expect_within="PT10S", ping_url="http://a/ping")
+    schedule = "R/2026-03-01T00:01:00Z/PT1M"
+    world.do(Create("a", Definition("a", "true", schedule=schedule, reporting=reporting)))
+    world.pass_time(75)
+    assert [(each.channel, each.news) for each in world.notices.values()] == [
+        (Channel.PING, News.START),
+        (Channel.WEBHOOK, News.LATE),
+    ]

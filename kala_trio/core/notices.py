@@ -25,7 +25,7 @@ class Notices:
 
     def started(self, job: Job, run: Run) -> None:
         """Tell that a run has started."""
-        self._tell(job, News.START, run)
+        self._tell_of(job, News.START, run)
 
     def ended(self, job: Job, run: Run, outcome: Outcome) -> None:
         """Tell how a run ended: rules N1, N2."""
@@ -35,7 +35,7 @@ class Notices:
             case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.LOST | Outcome.STOPPED:
                 standing = self._standing(job)
                 self._keep(job, replace(standing, streak=standing.streak + 1))
-                self._tell(job, News.FAILURE, run)
+                self._tell_of(job, News.FAILURE, run)
             case Outcome.CANCELLED:
                 pass
             case _:
@@ -51,9 +51,9 @@ class Notices:
         self._keep(job, after)
         has_recovered = bool(before.streak or before.is_late) and not after.is_late
         if has_recovered and News.RECOVERY in job.definition.reporting.wanted:
-            self._tell(job, News.RECOVERY, run)
+            self._tell_of(job, News.RECOVERY, run)
         else:
-            self._tell(job, News.SUCCESS, run)
+            self._tell_of(job, News.SUCCESS, run)
 
     # Expectations
 
@@ -92,32 +92,37 @@ class Notices:
         """Tell that a job is late, and say why: rule N4."""
         progress = self._state.progress[job.id]
         self._keep(job, replace(progress.standing, is_late=True))
-        self._tell(job, News.LATE, None, _why_late(progress))
+        if expected := progress.standing.expected:
+            self._tell(job, News.LATE, expected, None, _why_late(progress, expected))
 
     # What is told
 
-    def _tell(self, job: Job, news: News, run: Run | None, reason: str = "") -> None:
+    def _tell_of(self, job: Job, news: News, run: Run) -> None:
+        self._tell(job, news, run.trigger.scheduled_at, run.id, "")
+
+    def _tell(
+        self, job: Job, news: News, scheduled_at: datetime, run_id: str | None, reason: str
+    ) -> None:
         standing = self._standing(job)
-        scheduled_at = run.trigger.scheduled_at if run else standing.expected
-        for channel, receiver in _receivers(job.definition.reporting, news, standing):
-            standing = replace(standing, notices=standing.notices + 1)
+        receivers = [*_receivers(job.definition.reporting, news, standing)]
+        for number, (channel, receiver) in enumerate(receivers, standing.notices + 1):
             self._state.keep(
                 Notice(
                     job.id,
-                    standing.notices,
+                    number,
                     job.definition.name,
                     channel,
                     receiver,
                     news,
                     self._state.now,
-                    run.id if run else None,
-                    scheduled_at or self._state.now,
+                    run_id,
+                    scheduled_at,
                     standing.streak,
                     reason,
                 )
             )
-        if standing is not self._standing(job):
-            self._keep(job, standing)
+        if receivers:
+            self._keep(job, replace(standing, notices=standing.notices + len(receivers)))
             self._state.act(Deliver())
 
     def _standing(self, job: Job) -> Standing:
@@ -143,14 +148,13 @@ def _receivers(
         yield Channel.PING, reporting.ping_url
 
 
-def _why_late(progress: Progress) -> str:
+def _why_late(progress: Progress, expected: datetime) -> str:
     """Say what has become of a job that is late."""
-    expected, last = progress.standing.expected, progress.latest_missed
     if progress.running:
         return "its run is still in progress"
     if progress.pending:
         return "its run waits to be started"
-    for missed in last:
-        if missed.cause is Cause.OCCURRENCE and expected and missed.last >= expected:
+    for missed in progress.latest_missed:
+        if missed.cause is Cause.OCCURRENCE and missed.last >= expected:
             return f"it was missed ({missed.reason})"
     return "its last run failed" if progress.standing.streak else "no run of it succeeded"
