@@ -46,6 +46,7 @@ FLOORS = [
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "
     "bench.isolation bench.scale bench.suite",
+    "client.errors client.asks client.answers client.client client.async_client",
     "cli __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
@@ -110,8 +111,10 @@ def test_imports_point_only_downwards(name: str) -> None:
     assert {other for other in ours if ORDER.index(other) >= ORDER.index(name)} == set()
 
 
-@pytest.mark.parametrize("needless", ["kala_trio.bench", "sqlite_utils"])
-def test_the_service_starts_without_what_only_the_benchmark_or_a_migration_needs(
+@pytest.mark.parametrize(
+    "needless", ["kala_trio.bench", "kala_trio.client", "httpx", "sqlite_utils"]
+)
+def test_the_service_starts_without_what_only_others_need(
     needless: str,
 ) -> None:
     script = "import sys, kala_trio.cli, kala_trio.web.worker; print(*sys.modules, sep='\\n')"
