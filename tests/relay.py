@@ -14,6 +14,8 @@ BUSY = "busy"
 """The request does not arrive, and is answered with 503."""
 BUG = "bug"
 """The request does not arrive, and is answered with 500."""
+STRANGE = "strange"
+"""The request does not arrive, and is answered with a job that has no keys."""
 
 
 class Relay(ThreadingHTTPServer):
@@ -43,6 +45,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if trouble in (BUSY, BUG):
             self._answer(503 if trouble == BUSY else 500, {"Retry-After": "0"}, b'{"error": "no"}')
+            return
+        if trouble == STRANGE:
+            self._answer(200, {}, b'{"jobs": {"a": {}}, "next": null}')
             return
         daemon = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=PATIENCE)
         daemon.request(self.command, self.path, body, dict(self.headers))
