@@ -77,6 +77,12 @@ def test_what_became_of_a_run_is_told_in_words_and_as_it_is(daemon: Daemon) -> N
     assert "DELIVERY" in done(daemon.url, "notices", name)
 
 
+def test_nothing_that_a_job_is_called_moves_the_cursor(daemon: Daemon) -> None:
+    job_id = added(daemon, "a\x1b[2Jb\nc", "true")
+    assert "a\\x1b[2Jb\\nc" in done(daemon.url, "job", "show", job_id)
+    assert "a\\x1b[2Jb\\nc" in done(daemon.url, "job", "list")
+
+
 def test_what_was_missed_is_listed_with_its_reason(daemon: Daemon, tmp_path: Path) -> None:
     job_id = added(daemon, "busy", f"cat {fifo(tmp_path)}", "--overlap", "skip")
     for _ in range(2):
@@ -211,6 +217,7 @@ def test_the_next_instants_end_where_the_schedule_does() -> None:
     assert len(previewed("R2/2099-01-01T00:00Z/P1D")) == 3
     assert previewed("2020-01-01T00:00Z") == []
     assert len(previewed("R//PT1H")) == 10
+    assert previewed("2099-01-01T00:00:00.5Z")[0][2] == "2099-01-01T00:00:00.500000Z"
 
 
 @pytest.mark.parametrize(

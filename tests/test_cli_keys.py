@@ -108,6 +108,9 @@ def test_a_key_of_a_request_arrives_as_its_option_says(post: Daemon, key: str) -
 def test_an_edit_changes_what_it_names_and_leaves_the_rest(post: Daemon) -> None:
     words = ["--env", "A=1", "--env", "B=2", "--tags", "x", "--retries", "3", "--shell"]
     job_id = added(post, "edited", "true", *words)
+    done(post.url, "job", "edit", "edited", "--tags", "")
+    assert "tags" not in post.job(job_id)
+    done(post.url, "job", "edit", "edited", "--tags", "y")
     words = ["--env", "A=9", "--env", "B", "--command", "false", "--no-shell", "--reset", "tags"]
     shown = json.loads(done(post.url, "job", "edit", "edited", *words, "--json"))
     assert shown == post.job(job_id)

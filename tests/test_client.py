@@ -4,6 +4,7 @@ import inspect
 import socket
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -281,6 +282,17 @@ async def test_the_client_for_trio_repeats_what_broke(daemon: Daemon) -> None:
         async with AsyncClient(way.url, pauses=AT_ONCE) as client:
             await client.create(name="job", command="true", schedule=FUTURE)
             assert len(way.asked) == 3
+
+
+async def test_a_search_with_trio_may_be_left_before_its_end(daemon: Daemon) -> None:
+    owner = str(uuid.uuid4())
+    async with AsyncClient(daemon.url) as client:
+        for name in "ab":
+            await client.create(name=name, command="true", schedule=FUTURE, owner=owner)
+        async with aclosing(client.find(owner=owner, limit=1)) as jobs:
+            async for job in jobs:
+                assert job.name == "a"
+                break
 
 
 async def test_who_follows_with_trio_may_stop_at_any_time(daemon: Daemon, tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class KeyOption(click.Option):
         """Return what was given as JSON has it."""
         if self._pairs:
             return self._pairs.gathered(value)
-        return [*value] if self.multiple else value
+        return [each for each in value if each != ""] if self.multiple else value
 
     def _example(self, flag: str, hint: Any) -> str | None:
         """Return words of a shell for what the table of examples has in JSON, if they help."""

@@ -49,6 +49,6 @@ def _rows(schedule: str, zone: str, most: int, now: datetime) -> list[tuple[str,
         at = found.at if found else None
         if at is not None:
             there = at.astimezone(shown_in)
-            utc = at.isoformat(timespec="seconds").replace("+00:00", "Z")
-            rows.append((there.isoformat(" ", "seconds"), there.tzname() or "", utc))
+            utc = at.isoformat().replace("+00:00", "Z")
+            rows.append((there.isoformat(" "), there.tzname() or "", utc))
     return rows

@@ -29,17 +29,19 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows below their heads, each column as wide as it has to be."""
     lines = [[*map(_on_one_line, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-    for line in ([*heads], *lines):
-        is_head = line == [*heads]
-        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        styled = [click.style(cell, bold=True) if is_head else _coloured(cell) for cell in cells]
-        click.echo("  ".join([*styled[:-1], styled[-1].rstrip()]))
+    for number, line in enumerate(([*heads], *lines)):
+        padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+        cells = [*padded[:-1], line[-1]]
+        styled = (
+            map(_coloured, cells) if number else (click.style(each, bold=True) for each in cells)
+        )
+        click.echo("  ".join(styled))
 
 
 def say_keys(keys: dict[str, Any]) -> None:
     """Print what is not empty, each key on a line."""
     told = {key: _plain(value) for key, value in keys.items() if key not in _TWICE}
-    told = {key: text for key, text in told.items() if text}
+    told = {key: _on_one_line(text) for key, text in told.items() if text}
     width = max(map(len, told), default=0)
     for key, text in told.items():
         click.echo(f"{click.style(key.ljust(width), bold=True)}  {_coloured(text)}")
@@ -92,5 +94,9 @@ def _coloured(cell: str) -> str:
 
 
 def _on_one_line(cell: str) -> str:
-    """Return a text that a terminal shows as it is."""
-    return "".join(each if each.isprintable() else "�" for each in cell)
+    """Return a text that a terminal shows as it is, whatever it holds."""
+    if cell.isprintable():
+        return cell
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in cell
+    )

@@ -1,7 +1,7 @@
 """The client for trio: each call is awaited, or iterated over, and may be cancelled."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -72,7 +72,7 @@ class AsyncClient:
         next_before: When | None = None,
         sort: str | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[Job]:
+    ) -> AsyncGenerator[Job, None]:
         """Yield the jobs that fit, all of them if nothing is said; ``limit`` is how many at once.
 
         They are read page by page, as they are wanted.
@@ -125,7 +125,7 @@ class AsyncClient:
         since: When | None = None,
         until: When | None = None,
         limit: int | None = None,
-    ) -> AsyncIterator[Keys]:
+    ) -> AsyncGenerator[Keys, None]:
         """Yield what became of the triggers of a job, or of all, the latest first.
 
         They are read page by page, as they are wanted; ``limit`` is how many at once.
@@ -151,7 +151,7 @@ class AsyncClient:
         """Return what a run has written so far, or the last bytes of that."""
         return await self._carry_out(asks.output(run_id, tail))
 
-    async def follow(self, run_id: str) -> AsyncIterator[bytes]:
+    async def follow(self, run_id: str) -> AsyncGenerator[bytes, None]:
         """Yield what a run writes, from its beginning, as it writes it, until it is over."""
         answer = await self._carry_out(asks.follow(run_id))
         async with aclosing(answer):
@@ -163,7 +163,7 @@ class AsyncClient:
         """Return which triggers of a job became no runs, the latest first, and why."""
         return await self._carry_out(asks.missed(job_id))
 
-    def notices(self, job_id: str) -> AsyncIterator[Keys]:
+    def notices(self, job_id: str) -> AsyncGenerator[Keys, None]:
         """Yield what was told of a job, to whom, and what became of that, the latest first."""
         return self._pages(lambda cursor: asks.notices(job_id, cursor))
 
@@ -186,7 +186,9 @@ class AsyncClient:
             except FAILURES as error:
                 await trio.sleep(tries.pause_after(error))
 
-    async def _pages(self, ask_for: Callable[[str | None], Ask[Page[T]]]) -> AsyncIterator[T]:
+    async def _pages(
+        self, ask_for: Callable[[str | None], Ask[Page[T]]]
+    ) -> AsyncGenerator[T, None]:
         cursor: str | None = None
         while True:
             page = await self._carry_out(ask_for(cursor))

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Self, TypeVar
@@ -151,7 +151,7 @@ class Client:
         """Return what a run has written so far, or the last bytes of that."""
         return self._carry_out(asks.output(run_id, tail))
 
-    def follow(self, run_id: str) -> Iterator[bytes]:
+    def follow(self, run_id: str) -> Generator[bytes, None, None]:
         """Yield what a run writes, from its beginning, as it writes it, until it is over."""
         answer = self._carry_out(asks.follow(run_id))
         with closing(answer), reading():
