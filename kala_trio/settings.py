@@ -21,6 +21,8 @@ from kala_trio.runner.variables import VARIABLES
 
 PREFIX = "KALA_TRIO_"
 """What the names of environment variables begin with."""
+API_VARIABLE = f"{PREFIX}API"
+"""Where the commands that ask a daemon look for it: no setting of the daemon itself."""
 
 
 def default_db() -> Path:
@@ -93,7 +95,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
         # A daemon that runs as a job of another one finds that one's variables.
-        if name.startswith(PREFIX) and name not in VARIABLES
+        if name.startswith(PREFIX) and name not in (*VARIABLES, API_VARIABLE)
     }
     config = given.pop("config", None) or variables.pop("config", None)
     values: dict[str, Any] = {}

@@ -284,7 +284,6 @@ def test_a_pending_trigger_tells_what_time_it_was_before_a_restart() -> None:
 
 GOOD = Create("b", Definition("b", "true", parent_jobs=("a",)))
 BAD: list[tuple[Event, type[KalaTrioError]]] = [
-    (Create("a", Definition("a", "true")), Conflict),
     (Create("b", Definition("b", "true", schedule="R0/2020-01-01T00:00:00Z/P1D")), Refused),
     (Create("b", Definition("b", "true", parent_jobs=("nobody",))), Refused),
     (Create("b", Definition("b", "true", parent_jobs=("a",), on_failure_job="a")), Refused),
@@ -308,6 +307,19 @@ def test_a_refusal_leaves_no_trace(event: Event, error: type[KalaTrioError]) -> 
         world.create("off", LATER, disabled=True)
     with pytest.raises(error):
         worlds[0].do(event)
+    for world in worlds:
+        world.pass_time(25)
+        world.create("c")
+        world.check()
+    assert worlds[0].log == worlds[1].log
+
+
+def test_a_job_that_is_created_again_stays_as_it_is() -> None:
+    """M7: whatever is said of it the second time, even what would be refused by now."""
+    worlds = World(), World()
+    for world in worlds:
+        world.create("a", EVERY_10_S)
+    worlds[0].do(Create("a", Definition("a", "false", parent_jobs=("nobody",))))
     for world in worlds:
         world.pass_time(25)
         world.create("c")

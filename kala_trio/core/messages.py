@@ -10,7 +10,7 @@ from kala_trio.core.job import Attempt, Job, Progress, Queue, Result, Run, Value
 
 
 class Create(Struct, frozen=True, tag=True):
-    """Accept ``definition`` as a new job named ``job_id``."""
+    """Accept ``definition`` as a new job named ``job_id``; does nothing if it is there (M7)."""
 
     job_id: str
     definition: Definition

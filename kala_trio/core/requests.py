@@ -56,8 +56,9 @@ class Requests:
         """
         job = self._state.job
         match request:
-            case Create():
-                self._create(request)
+            case Create(job_id):
+                if job_id not in self._state.jobs:  # else it is done already: rule M7
+                    self._create(request)
             case CreateAll(creates):
                 self._create_all(creates)
             case Edit():

@@ -73,6 +73,16 @@ class Reader:
             found = rows.select(database, Job, "FROM jobs WHERE id = ?", job_id)
             return next(iter(_views(database, found, [job_id])), None)
 
+    def remembers(self, job_id: str) -> bool:
+        """Tell whether the history knows anything of a job of that id, which may be deleted."""
+        with self._database() as database:
+            query = " OR ".join(
+                f"EXISTS (SELECT 1 FROM {table} WHERE job_id = ?)"  # noqa: S608 - our own names
+                for table in ("runs", "missed", "notices")
+            )
+            ((known,),) = database.execute(f"SELECT {query}", [job_id] * 3)
+            return bool(known)
+
     def jobs(self) -> list[JobView]:
         """Return all jobs, in the order of their creation."""
         with self._database() as database:

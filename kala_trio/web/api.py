@@ -1,6 +1,8 @@
 """The routes of API v1: decode, ask the scheduler or read the store, encode."""
 
 import logging
+import re
+import uuid
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
 from kala_trio import wire
-from kala_trio.core.errors import Refused
+from kala_trio.core.errors import Conflict, Refused
 from kala_trio.core.messages import (
     Create,
     CreateAll,
@@ -43,6 +45,8 @@ _LARGEST_BODY = 1 * _MEBIBYTE
 _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
+# A UUID, as it is or in quotes.
+_KEY = re.compile('"?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"?')
 _SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
@@ -78,7 +82,7 @@ def create_app(
     @app.post("/api/v1/job/")
     async def create_job() -> Response:
         body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        job_id = acceptance.new_id()
+        job_id = _wanted_id(reader) or acceptance.new_id()
         await ask(Create(job_id, acceptance.job(body)))
         return json_answer(wire.encode({"id": job_id}), 201)
 
@@ -143,6 +147,26 @@ def create_app(
     add_openapi(app)
     answer_errors(app, _largest)
     return app
+
+
+def _wanted_id(reader: Reader) -> str:
+    """Return the id that the client wants for its job, so that it may repeat the request (M7).
+
+    Raises:
+        Refused: it is no UUID.
+        Conflict: a deleted job had it.
+    """
+    header = request.headers.get("Idempotency-Key", "")
+    if not header:
+        return ""
+    key = _KEY.fullmatch(header)
+    if key is None:
+        example = str(uuid.uuid4())
+        raise Refused("Idempotency-Key", "must be a UUID", found=header, example=example)
+    job_id = key[1].lower()
+    if reader.job(job_id) is None and reader.remembers(job_id):
+        raise Conflict(f"job {job_id!r} was deleted; a new job needs another Idempotency-Key")
+    return job_id
 
 
 def _encoded(views: Iterable[JobView]) -> dict[str, object]:

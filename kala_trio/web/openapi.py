@@ -33,7 +33,8 @@ class Route(NamedTuple):
     """What may be asked, and what is answered with ``status`` if all is well.
 
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
-    present state may forbid it. ``is_versioned``: the answer has an ``ETag``.
+    present state may forbid it. ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may be
+    repeated with an ``Idempotency-Key``.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Route(NamedTuple):
     query: Mapping[str, Schema] | None = None
     conflicts: bool = False
     is_versioned: bool = False
+    takes_key: bool = False
 
     @property
     def has_precondition(self) -> bool:
@@ -113,6 +115,9 @@ def _parameters(route: Route) -> list[Schema]:
         meaning = "The ETag of an answer: change it only if nobody has changed it since"
         schema = told(str, meaning, examples=['"3"'])
         parameters.append({"name": "If-Match", "in": "header", "schema": schema})
+    if route.takes_key:
+        schema = told(str, "A UUID, which becomes the job's id: the same request creates no second")
+        parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
     return parameters
 
 
@@ -130,6 +135,7 @@ def _refused_with(route: Route) -> list[int]:
     """Return the statuses of its refusals; 405 is no operation's."""
     may_be = {
         400: route.body is not None or route.query is not None,
+        401: True,
         403: True,
         404: "{" in route.path,
         409: route.conflicts,
@@ -155,7 +161,11 @@ def _refusal(status: int) -> Schema:
 
 _REFUSALS = {
     400: ("Refused", "It can't be accepted as it is: correct it and send it again"),
-    403: ("Forbidden", "A browser sends it for another site, or Host names another machine"),
+    401: ("Unknown", "It needs a token that is known here"),
+    403: (
+        "Forbidden",
+        "A token that may not do that, another site's page, or another machine's name",
+    ),
     404: ("NotFound", "There is no such job or run"),
     409: ("Conflict", "The present state forbids it"),
     412: ("Outdated", "Somebody else has changed the job since it was read"),
@@ -212,6 +222,8 @@ _ROUTES = (
         *("post", "/api/v1/job/", "create_job", "Create a job", 201),
         answer=an_object({"id": str}),
         body=ref("NewJob"),
+        conflicts=True,
+        takes_key=True,
     ),
     Route(
         *("post", "/api/v1/job/bulk/", "create_jobs", "Create jobs, all of them or none", 201),

@@ -1,25 +1,16 @@
-"""The commands."""
+"""The commands of the service: run it, copy its database, measure it."""
 
 import logging
 import os
-import sys
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from kala_trio import __version__, daemon
-from kala_trio.core.errors import KalaTrioError, Refused
+from kala_trio import daemon
+from kala_trio.cli.status import exit_status
 from kala_trio.settings import default_db, load_settings
 from kala_trio.store.backup import back_up
-
-_BAD_SETTING = 2
-_CANNOT = 1
-_BUG = 70  # EX_SOFTWARE of sysexits.h
-
 
 _db_option = click.option(
     "--db", type=click.Path(path_type=Path), help=f"Database.  [default: {default_db()}]"
@@ -32,13 +23,7 @@ _config_option = click.option(
 )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="kala-trio %(version)s")
-def main() -> None:
-    """Run commands at exactly the right instants: a job scheduler with a JSON API over HTTP."""
-
-
-@main.command()
+@click.command()
 @click.option("-p", "--port", help="Port to listen on; 0 takes a free one.  [default: 8000]")
 @click.option(
     "--host",
@@ -109,7 +94,7 @@ def run(**flags: object) -> None:
     Exit status: 0 after a clean stop, 1 if the address or the database can't be had, 2 for a bad
     setting, 70 for a bug.
     """
-    with _exit_status():
+    with exit_status():
         settings = load_settings(flags, os.environ)
         logging.basicConfig(
             level=logging.INFO if settings.verbose else logging.WARNING,
@@ -118,7 +103,7 @@ def run(**flags: object) -> None:
         daemon.run(settings)
 
 
-@main.command()
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_db_option
 @_config_option
@@ -132,11 +117,11 @@ def backup(file: Path, **flags: object) -> None:
     Exit status: 0 if the copy is on the disk, 1 if it can't be made, 2 if FILE is there already or
     there is no database, 70 for a bug.
     """
-    with _exit_status():
+    with exit_status():
         back_up(load_settings(flags, os.environ).db, file.absolute())
 
 
-@main.command()
+@click.command()
 @click.argument("sections", nargs=-1, metavar="[SECTION]...")
 @click.option("--quick", "extent", flag_value="quick", help="Take less than two minutes.")
 @click.option("--full", "extent", flag_value="full", help="Also 100,000 jobs and a million runs.")
@@ -162,19 +147,5 @@ def bench(sections: tuple[str, ...], extent: str | None, rounds: int | None, **w
     # Only here: the service needs none of it.
     from kala_trio.bench import place, suite  # noqa: PLC0415
 
-    with _exit_status():
+    with exit_status():
         suite.run(sections, place.extent(extent, rounds), **where)
-
-
-@contextmanager
-def _exit_status() -> Iterator[None]:
-    """Say in one sentence what went wrong, and exit with its status."""
-    try:
-        yield
-    except KalaTrioError as error:
-        click.echo(f"kala-trio: {error}", err=True)
-        sys.exit(_BAD_SETTING if isinstance(error, Refused) else _CANNOT)
-    except Exception:
-        traceback.print_exc()
-        click.echo("kala-trio: stopped by a bug; please report what stands above", err=True)
-        sys.exit(_BUG)

@@ -1,0 +1,5 @@
+"""The command line."""
+
+from kala_trio.cli.commands import main
+
+__all__ = ["main"]

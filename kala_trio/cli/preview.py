@@ -1,0 +1,54 @@
+"""The command that tells when a schedule would run, without any daemon."""
+
+from datetime import UTC, datetime
+
+import click
+
+from kala_trio.cli.status import exit_status
+from kala_trio.cli.words import say_table
+from kala_trio.clock import WallClock
+from kala_trio.core.definition import Timing
+from kala_trio.core.schedule import date_time, find_zone
+from kala_trio.core.timetable import is_cron, times_of, zone_of
+
+_MOST = 10
+
+
+@click.command("next")
+@click.argument("schedule")
+@click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")
+@click.option(
+    "-n",
+    "--most",
+    type=click.IntRange(min=1),
+    default=_MOST,
+    metavar="COUNT",
+    help=f"How many.  [default: {_MOST}]",
+)
+@click.option("--after", metavar="INSTANT", help="Later than that, instead of now.")
+def preview(schedule: str, zone: str, most: int, after: str | None) -> None:
+    """Print the next instants of SCHEDULE: ISO 8601 or cron, as a job may have it.
+
+    No daemon is asked. Times are those of the zone, and of UTC.
+    """
+    with exit_status():
+        now = WallClock().now()
+        if after is not None:
+            now = date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
+        say_table(("LOCAL", "", "UTC"), _rows(schedule, zone, most, now))
+
+
+def _rows(schedule: str, zone: str, most: int, now: datetime) -> list[tuple[str, str, str]]:
+    text, timing = ("", Timing(cron=schedule)) if is_cron(schedule) else (schedule, Timing())
+    times = times_of("", text, zone, timing, now)
+    shown_in = zone_of(text, zone, now)
+    rows: list[tuple[str, str, str]] = []
+    at: datetime | None = now
+    while at is not None and len(rows) < most:
+        found = times.next_after(at)
+        at = found.at if found else None
+        if at is not None:
+            there = at.astimezone(shown_in)
+            utc = at.isoformat().replace("+00:00", "Z")
+            rows.append((there.isoformat(" "), there.tzname() or "", utc))
+    return rows
