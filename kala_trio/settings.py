@@ -23,6 +23,8 @@ PREFIX = "KALA_TRIO_"
 """What the names of environment variables begin with."""
 API_VARIABLE = f"{PREFIX}API"
 """Where the commands that ask a daemon look for it: no setting of the daemon itself."""
+TOKEN_VARIABLE = f"{PREFIX}TOKEN"
+"""With what token they ask it."""
 
 
 def default_db() -> Path:
@@ -95,7 +97,7 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Setti
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
         # A daemon that runs as a job of another one finds that one's variables.
-        if name.startswith(PREFIX) and name not in (*VARIABLES, API_VARIABLE)
+        if name.startswith(PREFIX) and name not in (*VARIABLES, API_VARIABLE, TOKEN_VARIABLE)
     }
     config = given.pop("config", None) or variables.pop("config", None)
     values: dict[str, Any] = {}

@@ -8,7 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from kala_trio.cli import main
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.tokens import Role, Tokens
 from tests.daemon import FUTURE, Daemon, refusal, running
@@ -162,3 +164,22 @@ def test_an_address_that_others_reach_needs_a_token_or_a_word(tmp_path: Path) ->
     Tokens(tmp_path / "kala.db").new("ada", Role.READ, NOW)
     with running(tmp_path / "kala.db", "--host=0.0.0.0") as daemon:
         assert daemon.request("GET", "/job/")[0] == 401
+
+
+def test_a_token_is_made_shown_and_revoked_by_command_and_used_by_the_others(
+    tmp_path: Path,
+) -> None:
+    db, where = tmp_path / "kala.db", f"--db={tmp_path / 'kala.db'}"
+    shell = CliRunner()
+    secret = shell.invoke(main, ["token", "new", "ada", "--role=read", where]).output.strip()
+    shown = shell.invoke(main, ["token", "list", where]).output
+    assert shown.startswith("ada  read  ")
+    assert secret not in shown
+    with running(db) as daemon:
+        listing = ["job", "list", f"--api={daemon.url}"]
+        assert shell.invoke(main, listing).exit_code == 2
+        assert shell.invoke(main, listing, env={"KALA_TRIO_TOKEN": secret}).exit_code == 0
+        assert shell.invoke(main, ["token", "revoke", "ada", where]).exit_code == 0
+        again = shell.invoke(main, listing, env={"KALA_TRIO_TOKEN": secret})
+        assert (again.exit_code, "needs a token" in again.output) == (2, True)
+    assert shell.invoke(main, ["token", "revoke", "ada", where]).exit_code == 2

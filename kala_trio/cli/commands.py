@@ -38,6 +38,7 @@ class Shelf(click.Group):
         "run": "service:run",
         "backup": "service:backup",
         "bench": "service:bench",
+        "token": "tokens:token",
         "job": "jobs:job",
         "runs": "history:runs",
         "show": "history:show",

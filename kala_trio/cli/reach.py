@@ -1,5 +1,6 @@
 """What the commands that ask a daemon share: where it is, and which job or run is meant."""
 
+import os
 import re
 from collections.abc import Callable
 from functools import wraps
@@ -9,7 +10,7 @@ import click
 
 from kala_trio.cli.status import exit_status
 from kala_trio.client import URL, Client, Conflict, Keys, NotFound, Outdated, Refused
-from kala_trio.settings import API_VARIABLE
+from kala_trio.settings import API_VARIABLE, TOKEN_VARIABLE
 
 P = ParamSpec("P")
 
@@ -37,7 +38,7 @@ def asks(command: Callable[Concatenate[Client, P], None]) -> Callable[..., None]
     def asking(*args: Any, api: str, **given: Any) -> None:
         with (
             exit_status(Refused, NotFound, Conflict, Outdated),
-            Client(api, pauses=_PAUSES) as kala,
+            Client(api, token=os.environ.get(TOKEN_VARIABLE, ""), pauses=_PAUSES) as kala,
         ):
             command(kala, *args, **given)
 

@@ -35,11 +35,11 @@ _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 _FOLLOWING = httpx.Timeout(_TIMEOUT, read=None)  # a job may be silent for long
 
 
-def options(url: str) -> dict[str, Any]:
+def options(url: str, token: str) -> dict[str, Any]:
     """Return what an ``httpx`` client is made with, which uses no proxies.
 
     Raises:
-        Refused: ``url`` is none.
+        Refused: ``url`` or ``token`` is none.
     """
     try:
         base = httpx.URL(f"{url.rstrip('/')}/api/v1")
@@ -47,7 +47,11 @@ def options(url: str) -> dict[str, Any]:
         raise Refused(f"the URL {url!r} can't be used ({error}); for example {URL}") from None
     if base.scheme not in ("http", "https") or not base.host:
         raise Refused(f"the URL {url!r} is not one of HTTP; for example {URL}")
-    return {"base_url": base, "timeout": _TIMEOUT, "limits": _LIMITS, "trust_env": False}
+    if not token.isascii() or not token.isprintable():
+        raise Refused("the token can't be used; one looks like kt_ and some letters")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    common = {"timeout": _TIMEOUT, "limits": _LIMITS, "trust_env": False}
+    return {"base_url": base, "headers": headers, **common}
 
 
 def request(http: httpx.Client | httpx.AsyncClient, ask: Ask[T]) -> httpx.Request:

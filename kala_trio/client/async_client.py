@@ -24,9 +24,14 @@ class AsyncClient:
     ``create``, ``delete``, and ``replace`` without a version.
     """
 
-    def __init__(self, url: str = URL, *, pauses: Sequence[float] = PAUSES) -> None:
-        """Ask the daemon at ``url``; repeat what may be, after each of these pauses, in seconds."""
-        self._http = httpx.AsyncClient(**options(url))
+    def __init__(
+        self, url: str = URL, *, token: str = "", pauses: Sequence[float] = PAUSES
+    ) -> None:
+        """Ask the daemon at ``url``; repeat what may be, after each of these pauses, in seconds.
+
+        Where it asks for a token it gets ``token``.
+        """
+        self._http = httpx.AsyncClient(**options(url, token))
         self._pauses = tuple(pauses)
 
     async def __aenter__(self) -> Self:

@@ -33,8 +33,8 @@ class Route(NamedTuple):
     """What may be asked, and what is answered with ``status`` if all is well.
 
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
-    present state may forbid it. ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may be
-    repeated with an ``Idempotency-Key``.
+    present state may forbid it. ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may
+    be repeated with an ``Idempotency-Key``.
     """
 
     method: str
