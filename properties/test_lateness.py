@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kala_trio.core.definition import Definition, News, Overlap, Policy, Reporting
+from kala_trio.core.definition import CatchUp, Definition, News, Overlap, Policy, Reporting
 from kala_trio.core.job import Cancelled, Channel, Exited, Outcome, Result, Standing
-from kala_trio.core.messages import Create, Disable, Edit, Enable, Start
+from kala_trio.core.messages import Create, Disable, Edit, Enable, Start, Stop
 from properties.test_notices import FAR, HOOK, told
 from properties.world import START, World
 
@@ -97,12 +97,17 @@ def test_a_job_is_late_as_often_as_a_scheduled_time_was_not_answered_in_time(lif
         return min((end for end, of in successes if of >= scheduled_at), default=never)
 
     expected = []
+    was_late: dict[datetime, bool] = {}  # whether it was, when what is before was answered
     for before, scheduled_at in zip([START - timedelta(days=1), *times], times, strict=False):
         due = scheduled_at + timedelta(seconds=life.within, milliseconds=500)
         # As long as an earlier one is not answered it is late already.
-        at = max(due, START if before < START else answered_at(before))
-        if at < answered_at(scheduled_at) and (lived := _when_up(life, at)) < END:
-            expected.append((lived, scheduled_at))
+        free_at = START if before < START else answered_at(before)
+        at, answered = max(due, free_at), answered_at(scheduled_at)
+        is_late = at < answered
+        if is_late and (lived := _when_up(life, at)) < END:
+            is_news = not (was_late.get(free_at) and due <= free_at)
+            expected += [(lived, scheduled_at)] if is_news else []
+        was_late[answered] = was_late.get(answered, False) or is_late
     found = sorted(
         (each.at, each.scheduled_at)
         for each in world.notices.values()
@@ -312,3 +317,98 @@ def test_a_monitor_is_not_pinged_because_a_job_is_late() -> None:
         (Channel.PING, News.START),
         (Channel.WEBHOOK, News.LATE),
     ]
+
+
+ALL = Policy(catch_up=CatchUp.ALL)
+UNSCHEDULED = Reporting(HOOK, expect_within="PT10S")
+
+
+def test_what_was_scheduled_while_disabled_is_not_expected_though_it_is_caught_up_with() -> None:
+    """Rule N4."""
+    world = World()
+    world.do(Create("a", expecting(policy=ALL)))
+    world.pass_time(30)
+    world.do(Disable("a"))
+    world.pass_time(600)
+    world.do(Enable("a"))
+    world.settle()
+    assert late(world) == []
+
+
+def test_a_job_without_schedule_is_expected_from_when_it_was_enabled() -> None:
+    """N4: not to have run at its creation."""
+    world = World()
+    world.do(Create("a", Definition("a", "true", disabled=True, reporting=UNSCHEDULED)))
+    world.pass_time(600)
+    world.do(Enable("a"))
+    world.settle()
+    assert late(world) == []
+
+
+def test_an_expectation_that_an_edit_adds_is_of_what_comes_from_then_on() -> None:
+    """Rule N4."""
+    world = World()
+    world.do(Create("a", Definition("a", "true", schedule=expecting().schedule, policy=ALL)))
+    world.pass_time(600)
+    world.do(Edit("a", expecting(policy=ALL)))
+    world.settle()
+    assert late(world) == []
+
+
+@pytest.mark.parametrize("overlap", [Overlap.SKIP, Overlap.ALLOW])
+def test_a_later_request_is_still_expected_when_an_older_one_succeeds(overlap: Overlap) -> None:
+    """N4: also one that was missed, or has failed."""
+    world = World()
+    policy = Policy(overlap=overlap)
+    world.do(Create("a", Definition("a", "true", reporting=UNSCHEDULED, policy=policy)))
+    world.settle()
+    world.advance(2)
+    world.do(Start("a"))
+    if "a.2" in world.in_progress:
+        world.end("a.2", Exited(1))
+    world.advance(1)
+    world.end("a.1")
+    world.pass_time(100)
+    missed = overlap is Overlap.SKIP
+    reason = "it was missed (overlap)" if missed else "no run of it succeeded"
+    assert late(world) == [(12, reason)]
+
+
+def test_a_failure_job_that_waited_for_the_next_start_is_expected_from_then() -> None:
+    """N4, D9: its S is that start."""
+    world = World()
+    world.do(Create("f", Definition("f", "true", reporting=UNSCHEDULED)))
+    world.settle()
+    world.succeed("f")
+    world.do(Create("p", Definition("p", "true", schedule=FAR, on_failure_job="f")))
+    world.do(Start("p"))
+    world.do(Stop())
+    world.end("p.1", Exited(1))
+    world.crash(600)
+    assert late(world) == []
+    world.pass_time(11)
+    assert len(late(world)) == 1
+
+
+def test_lateness_goes_on_until_nothing_is_overdue_any_more() -> None:
+    """N4: a backlog is told of once, and its end once."""
+    world = World()
+    world.do(Create("a", expecting(policy=ALL)))
+    world.pass_time(30)
+    world.crash(600)
+    while world.in_progress:
+        world.succeed("a")
+    assert [news for news, _ in told(world)] == [News.LATE, News.RECOVERY]
+
+
+def test_who_comes_while_failures_go_on_hears_of_the_next() -> None:
+    """Rule N2."""
+    world = World()
+    schedule = "R/2026-03-01T00:01:00Z/PT1M"
+    world.do(Create("a", Definition("a", "true", schedule=schedule)))
+    for _ in world.wakes(65):
+        world.fail("a")
+    world.do(Edit("a", Definition("a", "true", schedule=schedule, reporting=Reporting(HOOK))))
+    for _ in world.wakes(600):
+        world.fail("a")
+    assert told(world) == [(News.FAILURE, "a.2")]

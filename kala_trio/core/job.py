@@ -292,13 +292,16 @@ class Standing(Struct, frozen=True, gc=False):
 
     ``streak`` counts the runs that failed since the last success. ``expected`` is the oldest S that
     no success has answered yet, None where none is expected; ``is_late`` is whether that was told.
-    ``notices`` counts what was told in all.
+    Of a job without schedule ``asked`` is the latest S that was asked for, and ``since`` is from
+    when on what is asked for is expected. ``notices`` counts what was told in all.
     """
 
     streak: int = 0
     expected: datetime | None = None
     is_late: bool = False
     notices: int = 0
+    asked: datetime | None = None
+    since: datetime | None = None
 
 
 class Progress(Struct, frozen=True, gc=False):

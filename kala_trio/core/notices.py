@@ -7,7 +7,17 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from kala_trio.core.definition import News, Reporting
-from kala_trio.core.job import Cause, Channel, Job, Notice, Outcome, Progress, Run, Standing
+from kala_trio.core.job import (
+    Cause,
+    Channel,
+    Job,
+    Notice,
+    Occurrence,
+    Outcome,
+    Progress,
+    Run,
+    Standing,
+)
 from kala_trio.core.messages import Deliver
 from kala_trio.core.occurrences import is_scheduled, schedule_of
 from kala_trio.core.state import State
@@ -46,8 +56,9 @@ class Notices:
         after = replace(before, streak=0)
         scheduled_at = run.trigger.scheduled_at
         if before.expected and scheduled_at >= before.expected:
-            expected = self._expected_after(job, scheduled_at)
-            after = replace(after, expected=expected, is_late=False)
+            after = replace(after, expected=self._expected_after(job, scheduled_at), is_late=False)
+            # What is late by now was late already, if the job was: that is no news.
+            after = replace(after, is_late=before.is_late and self._is_overdue(job, after))
         self._keep(job, after)
         has_recovered = bool(before.streak or before.is_late) and not after.is_late
         if has_recovered and News.RECOVERY in job.definition.reporting.wanted:
@@ -57,43 +68,62 @@ class Notices:
 
     # Expectations
 
-    def expect(self, job: Job) -> None:
-        """Expect what is to come of a schedule from now on, and nothing else: rule N4."""
+    def expect(self, job: Job, first: Occurrence | None) -> None:
+        """Expect the occurrences from ``first`` on, and nothing that was asked for before: N4."""
         progress = self._state.progress[job.id]
         expects = job.definition.reporting.expect_within and not progress.disabled
-        waits = expects and progress.next
-        expected = waits.at if waits else None
-        self._keep(job, replace(progress.standing, expected=expected, is_late=False))
+        self._keep(
+            job,
+            replace(
+                progress.standing,
+                expected=first.at if expects and first else None,
+                is_late=False,
+                asked=None,
+                since=self._state.now if expects and not is_scheduled(job.definition) else None,
+            ),
+        )
+
+    def expect_from_now(self, job: Job) -> None:
+        """Expect what is still to come, and nothing of before: rule N4."""
+        schedule = schedule_of(job) if is_scheduled(job.definition) else None
+        self.expect(job, schedule.next_after(self._state.now) if schedule else None)
 
     def expect_run(self, job: Job, scheduled_at: datetime) -> None:
         """Expect that a job without schedule succeeds, now that a run of it is asked for."""
         definition, standing = job.definition, self._standing(job)
-        if definition.reporting.expect_within and not is_scheduled(definition):
+        if not definition.reporting.expect_within or is_scheduled(definition):
+            return
+        if standing.since is None or scheduled_at >= standing.since:
             expected = min(standing.expected or scheduled_at, scheduled_at)
-            self._keep(job, replace(standing, expected=expected))
+            asked = max(standing.asked or scheduled_at, scheduled_at)
+            self._keep(job, replace(standing, expected=expected, asked=asked))
+
+    def receivers_changed(self, job: Job) -> None:
+        """Let who is new hear of what goes on: rule N2."""
+        self._keep(job, replace(self._standing(job), streak=0, is_late=False))
 
     def _expected_after(self, job: Job, scheduled_at: datetime) -> datetime | None:
-        """Return the oldest S that is left to be answered after a success of ``scheduled_at``."""
-        schedule = schedule_of(job) if is_scheduled(job.definition) else None
-        if schedule:
+        """Return an S that is left to be answered after a success of ``scheduled_at``."""
+        if is_scheduled(job.definition) and (schedule := schedule_of(job)):
             coming = schedule.next_after(scheduled_at)
             return coming.at if coming else None
-        # What waits is asked for again as soon as it may start.
-        running = self._state.progress[job.id].running
-        asked = [self._state.runs[run_id].trigger.scheduled_at for run_id in running]
-        return min((each for each in asked if each > scheduled_at), default=None)
+        asked = self._standing(job).asked
+        return asked if asked and asked > scheduled_at else None
+
+    def _is_overdue(self, job: Job, standing: Standing) -> bool:
+        at = late_at(job, replace(self._state.progress[job.id], standing=standing))
+        return at is not None and at <= self._state.now
 
     def is_late(self, job: Job) -> bool:
         """Tell whether it is to be told by now that a job is late."""
-        at = late_at(job, self._state.progress[job.id])
-        return at is not None and at <= self._state.now
+        return self._is_overdue(job, self._standing(job))
 
     def tell_late(self, job: Job) -> None:
         """Tell that a job is late, and say why: rule N4."""
         progress = self._state.progress[job.id]
         self._keep(job, replace(progress.standing, is_late=True))
         if expected := progress.standing.expected:
-            self._tell(job, News.LATE, expected, None, _why_late(progress, expected))
+            self._tell(job, News.LATE, expected, None, _why_late(job, progress, expected))
 
     # What is told
 
@@ -148,13 +178,14 @@ def _receivers(
         yield Channel.PING, reporting.ping_url
 
 
-def _why_late(progress: Progress, expected: datetime) -> str:
+def _why_late(job: Job, progress: Progress, expected: datetime) -> str:
     """Say what has become of a job that is late."""
     if progress.running:
         return "its run is still in progress"
     if progress.pending:
         return "its run waits to be started"
     for missed in progress.latest_missed:
-        if missed.cause is Cause.OCCURRENCE and missed.last >= expected:
+        is_meant = missed.cause is Cause.OCCURRENCE or not is_scheduled(job.definition)
+        if is_meant and missed.last >= expected:
             return f"it was missed ({missed.reason})"
     return "its last run failed" if progress.standing.streak else "no run of it succeeded"

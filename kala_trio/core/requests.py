@@ -87,7 +87,7 @@ class Requests:
         self._jobs_created = job.number
         self._state.keep(job)
         self._state.keep(Progress(job.id, event.definition.disabled, first))
-        self._notices.expect(job)
+        self._notices.expect(job, first)
 
     def _create_all(self, creates: tuple[Create, ...]) -> None:
         """Create all or none (rule D6)."""
@@ -125,8 +125,12 @@ class Requests:
             self._disable(edited)
         else:
             self._enable(edited)
-        if is_rescheduled or _expects(edited) != _expects(job):
-            self._notices.expect(edited)
+        if is_rescheduled:
+            self._notices.expect(edited, self._state.progress[job.id].next)
+        elif _expects(edited) != _expects(job):
+            self._notices.expect_from_now(edited)
+        if edited.definition.reporting != job.definition.reporting:
+            self._notices.receivers_changed(edited)
         self._changed(job.id)
 
     def _reschedule(self, job: Job, edited: Job) -> None:
@@ -192,15 +196,15 @@ class Requests:
         progress = self._state.progress[job.id]
         if progress.disabled:
             self._state.keep(replace(progress, disabled=False, version=progress.version + 1))
+            self._notices.expect_from_now(job)
             self._triggers.catch_up(job, Reason.DISABLED)
-            self._notices.expect(job)
 
     def _disable(self, job: Job) -> None:
         progress = self._state.progress[job.id]
         if not progress.disabled:
             self._state.keep(replace(progress, disabled=True, version=progress.version + 1))
             self._triggers.miss_pending(job, Reason.DISABLED)
-            self._notices.expect(job)
+            self._notices.expect(job, None)
 
     def _cancel(self, run_id: str) -> None:
         run = self._state.runs.get(run_id)

@@ -88,6 +88,7 @@ class Scheduler:
         if pending and pending.cause is Cause.FAILURE:
             pending = replace(pending, scheduled_at=self._state.now)
             self._state.keep(replace(progress, pending=pending))
+            self._notices.expect_from_now(self._state.jobs[progress.job_id])
 
     def handle(self, event: Event, at: datetime) -> list[Command]:
         """Decide on ``event`` at ``at``; an earlier instant than before is lifted to that (C6).

@@ -50,7 +50,9 @@ class Expired:
     def notices(self, before: datetime, keep: int, limit: int) -> list[int]:
         """Return the rows of notices to which the same applies, save those that still wait."""
         query = (
-            "SELECT rowid FROM notices WHERE at < :before AND next_try_at IS NULL "
+            "SELECT rowid FROM notices WHERE at < :before AND next_try_at IS NULL AND number <= "
+            "ifnull((SELECT ifnull(json_extract(standing, '$.notices'), 0) FROM progress "
+            "WHERE job_id = notices.job_id) - :latest, number) "
             "UNION ALL SELECT notices.rowid FROM progress CROSS JOIN notices "
             "ON notices.job_id = progress.job_id "
             "AND notices.number <= json_extract(standing, '$.notices') - :keep "
