@@ -167,6 +167,14 @@ def test_a_create_whose_connection_breaks_is_repeated_and_creates_one_job(
         assert [job.id for job in client.find(owner=owner)] == [job_id]
 
 
+def test_what_may_have_been_done_by_an_earlier_try_is_not_called_undone(daemon: Daemon) -> None:
+    trouble = (CUT, BUSY, BUSY, BUSY)
+    with relay(daemon, *trouble) as way, Client(way.url, pauses=AT_ONCE) as client:
+        with pytest.raises(Unanswered) as error:
+            created(client)
+        assert (len(way.asked), error.value.status) == (4, 503)
+
+
 def test_a_delete_that_is_repeated_does_not_miss_what_it_has_deleted(daemon: Daemon) -> None:
     with relay(daemon) as way, Client(way.url, pauses=AT_ONCE) as client:
         job_id = created(client)
@@ -238,6 +246,15 @@ def test_another_server_is_told_from_a_kala_trio(daemon: Daemon) -> None:
     url = f"{daemon.url}/api/v1/job/stats"
     with Client(url) as client, pytest.raises(NotDone):
         client.stats()
+
+
+def test_a_password_in_the_url_is_sent_and_not_told(daemon: Daemon) -> None:
+    url = f"http://ada:secret@127.0.0.1:{daemon.port}"
+    with Client(url) as client:
+        assert client.stats()
+    with Client(f"{url}/api/v1/job/stats") as client, pytest.raises(NotDone) as error:
+        client.find().__next__()
+    assert "secret" not in str(error.value)
 
 
 def test_no_key_of_a_job_is_taken_for_something_else() -> None:
