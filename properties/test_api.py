@@ -148,12 +148,18 @@ class Server:
         path: str,
         body: bytes = b"",
         content_type: str = "application/json",
+        *,
         if_match: str = "",
+        key: str = "",
     ) -> Answer:
         """Send a request, and hold what every answer must be, and that it is as described."""
 
         async def sent() -> Answer:
-            given = {"Content-Type": content_type, "If-Match": if_match}
+            given = {
+                "Content-Type": content_type,
+                "If-Match": if_match,
+                "Idempotency-Key": key,
+            }
             headers = {name: value for name, value in given.items() if value}
             client = self._app.test_client()
             response = await client.open(
@@ -178,9 +184,9 @@ class Server:
         check_answer(method, path, *answer)
         return answer
 
-    def post_job(self, fields: Fields) -> Answer:
+    def post_job(self, fields: Fields, key: str = "") -> Answer:
         """Ask for a job."""
-        return self.send("POST", "/api/v1/job/", json.dumps(fields).encode())
+        return self.send("POST", "/api/v1/job/", json.dumps(fields).encode(), key=key)
 
     def get(self, path: str) -> Any:
         """Get what must be there."""
@@ -287,6 +293,22 @@ class Api(RuleBasedStateMachine):
                 for each in fields.get("parent_jobs") or []
             ]
             assert job["parent_jobs"] == ([*dict.fromkeys(meant)] or None)
+
+    @rule(data=st.data(), fresh=st.uuids(version=4).map(str))
+    def create_under_a_key(self, data: st.DataObject, fresh: str) -> None:
+        """M7: a job that is there stays as it is, and a key with a history is no new job's."""
+        key = data.draw(st.sampled_from([*self.ids, fresh]))
+        before = self.server.all()
+        answer = self.server.post_job(data.draw(bodies.good_fields([*before[0]])), key)
+        if answer.status == 409:
+            assert key not in before[0]
+            assert self.server.all() == before
+            return
+        assert (answer.status, answer.json()) == (201, {"id": key})
+        if key in before[0]:
+            assert self.server.all() == before
+        else:
+            self.created(answer)
 
     @rule(data=st.data(), wrong=bodies.wrong_fields())
     def create_together_wrongly(self, data: st.DataObject, wrong: tuple[str, Fields]) -> None:

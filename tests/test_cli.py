@@ -14,6 +14,7 @@ import pytest
 from tests.command_line import added, done, environment
 from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 from tests.relay import BUG, BUSY, STRANGE, relay
+from tests.website import Answer
 
 COMMAND = [sys.executable, "-m", "kala_trio"]
 
@@ -129,7 +130,7 @@ def test_a_daemon_that_is_not_there_is_no_fault_of_the_request() -> None:
 
 @pytest.mark.parametrize(("trouble", "status"), [([BUSY] * 9, 1), ([BUG], 1), ([BUSY], 0)])
 def test_what_the_daemon_can_not_do_now_is_tried_again(
-    daemon: Daemon, trouble: list[str], status: int
+    daemon: Daemon, trouble: list[Answer], status: int
 ) -> None:
     with relay(daemon, *trouble) as way:
         assert done(way.url, "stats", status=status)

@@ -1,34 +1,17 @@
-"""The Python client, in both forms, against a real daemon."""
+"""The Python client for ordinary programs, against a real daemon."""
 
 import inspect
-import socket
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import aclosing
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trio
 
-from kala_trio.client import (
-    AsyncClient,
-    Client,
-    Conflict,
-    NotDone,
-    NotFound,
-    Outdated,
-    Refused,
-    TryLater,
-    Unanswered,
-)
+from kala_trio.client import Client, Conflict, NotFound, Outdated, Refused
 from kala_trio.core.definition import KEYS
 from tests.daemon import FUTURE, Daemon, eventually, fifo
-from tests.relay import BUG, BUSY, CUT, relay
-
-AT_ONCE = (0.0, 0.0, 0.0)
 
 
 @pytest.fixture
@@ -156,90 +139,6 @@ def test_no_text_is_anything_but_an_id_in_a_path(client: Client, job_id: str) ->
     assert client.get(job)
 
 
-@pytest.mark.parametrize("trouble", [(CUT, CUT), (BUSY, BUSY, CUT)])
-def test_a_create_whose_connection_breaks_is_repeated_and_creates_one_job(
-    daemon: Daemon, trouble: tuple[str, ...]
-) -> None:
-    owner = str(uuid.uuid4())
-    with relay(daemon, *trouble) as way, Client(way.url, pauses=AT_ONCE) as client:
-        job_id = created(client, owner=owner)
-        assert way.asked == ["POST /api/v1/job/"] * (len(trouble) + 1)
-        assert [job.id for job in client.find(owner=owner)] == [job_id]
-
-
-def test_a_delete_that_is_repeated_does_not_miss_what_it_has_deleted(daemon: Daemon) -> None:
-    with relay(daemon) as way, Client(way.url, pauses=AT_ONCE) as client:
-        job_id = created(client)
-        way.trouble.append(CUT)
-        client.delete(job_id)
-        assert len(way.asked) == 3
-
-
-@pytest.mark.parametrize("trouble", [CUT, BUSY])
-def test_a_start_is_never_sent_a_second_time(daemon: Daemon, trouble: str) -> None:
-    with relay(daemon) as way, Client(way.url, pauses=AT_ONCE) as client:
-        job_id = created(client)
-        way.trouble.append(trouble)
-        with pytest.raises(Unanswered if trouble == CUT else TryLater):
-            client.start(job_id)
-        assert len(way.asked) == 2
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda client, job_id: client.patch(job_id, retries=1),
-        lambda client, job_id: client.replace(job_id, version=1, name="a", command="true"),
-        lambda client, job_id: client.create_all([{"name": "a", "command": "true"}]),
-        lambda client, job_id: client.disable(job_id),
-    ],
-)
-def test_what_another_might_have_changed_meanwhile_is_not_sent_again(
-    daemon: Daemon, change: Callable[[Client, str], object]
-) -> None:
-    with relay(daemon) as way, Client(way.url, pauses=AT_ONCE) as client:
-        job_id = created(client)
-        way.trouble.append(CUT)
-        with pytest.raises(Unanswered, match="broke before all was answered"):
-            change(client, job_id)
-        assert len(way.asked) == 2
-
-
-def test_what_stays_busy_is_told_after_as_many_tries_as_were_allowed(daemon: Daemon) -> None:
-    with relay(daemon, *[BUSY] * 9) as way, Client(way.url, pauses=AT_ONCE) as client:
-        with pytest.raises(TryLater, match=r"^no$") as error:
-            client.stats()
-        assert (len(way.asked), error.value.status, error.value.retry_after) == (4, 503, 0)
-
-
-def test_a_bug_is_not_asked_for_again(daemon: Daemon) -> None:
-    with relay(daemon, BUG) as way, Client(way.url, pauses=AT_ONCE) as client:
-        with pytest.raises(Unanswered, match=r"^no$"):
-            client.stats()
-        assert len(way.asked) == 1
-
-
-def test_where_nobody_listens_nothing_was_changed() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with Client(url, pauses=()) as client, pytest.raises(TryLater, match="can be reached") as error:
-        client.start("a")
-    assert url in str(error.value)
-
-
-@pytest.mark.parametrize("url", ["", "kala", "ftp://localhost", "http://", "http://a:b"])
-def test_what_is_no_url_is_refused_with_one_that_works(url: str) -> None:
-    with pytest.raises(Refused, match=r"for example http://127.0.0.1:8000"):
-        Client(url)
-
-
-def test_another_server_is_told_from_a_kala_trio(daemon: Daemon) -> None:
-    url = f"{daemon.url}/api/v1/job/stats"
-    with Client(url) as client, pytest.raises(NotDone):
-        client.stats()
-
-
 def test_no_key_of_a_job_is_taken_for_something_else() -> None:
     named = {
         name
@@ -249,64 +148,3 @@ def test_no_key_of_a_job_is_taken_for_something_else() -> None:
     }
     assert named == {"job_id", "version"}
     assert named & {*KEYS, "type"} == set()
-
-
-def test_both_clients_have_the_same_methods_with_the_same_words() -> None:
-    def methods(kind: type) -> dict[str, tuple[str | None, list[object]]]:
-        return {
-            name: (it.__doc__, [*map(str, inspect.signature(it).parameters.values())])
-            for name, it in vars(kind).items()
-            if callable(it) and not name.startswith("_")
-        }
-
-    assert methods(AsyncClient) == methods(Client)
-
-
-async def test_the_client_for_trio_creates_finds_and_deletes(daemon: Daemon) -> None:
-    owner = str(uuid.uuid4())
-    async with AsyncClient(daemon.url) as client:
-        async with trio.open_nursery() as nursery:
-            for name in "dcba":
-                keys = {"name": name, "command": "true", "schedule": FUTURE, "owner": owner}
-                nursery.start_soon(partial(client.create, **keys))
-        found = [job async for job in client.find(owner=owner, sort="name", limit=3)]
-        assert [job.name for job in found] == [*"abcd"]
-        for job in found:
-            await client.delete(job.id)
-        with pytest.raises(NotFound):
-            await client.get(found[0].id)
-
-
-async def test_the_client_for_trio_repeats_what_broke(daemon: Daemon) -> None:
-    with relay(daemon, CUT, BUSY) as way:
-        async with AsyncClient(way.url, pauses=AT_ONCE) as client:
-            await client.create(name="job", command="true", schedule=FUTURE)
-            assert len(way.asked) == 3
-
-
-async def test_a_search_with_trio_may_be_left_before_its_end(daemon: Daemon) -> None:
-    owner = str(uuid.uuid4())
-    async with AsyncClient(daemon.url) as client:
-        for name in "ab":
-            await client.create(name=name, command="true", schedule=FUTURE, owner=owner)
-        async with aclosing(client.find(owner=owner, limit=1)) as jobs:
-            async for job in jobs:
-                assert job.name == "a"
-                break
-
-
-async def test_who_follows_with_trio_may_stop_at_any_time(daemon: Daemon, tmp_path: Path) -> None:
-    async with AsyncClient(daemon.url) as client:
-        command = f"echo begun; cat {fifo(tmp_path)}"
-        job_id = await client.create(name="job", command=command, shell=True, schedule=FUTURE)
-        await client.start(job_id)
-        run_id = f"{job_id}.1"
-        eventually(lambda: daemon.outcomes(job_id) == [None])
-        with trio.CancelScope() as scope:
-            async for data in client.follow(run_id):
-                assert data == b"begun\n"
-                scope.cancel()
-        assert scope.cancelled_caught
-        await client.cancel(run_id)
-        eventually(lambda: daemon.outcomes(job_id) == ["cancelled"])
-        assert [data async for data in client.follow(run_id)] == [b"begun\n"]

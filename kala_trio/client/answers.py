@@ -1,5 +1,6 @@
 """What becomes of a request: its answer, an error, or another try; for both clients alike."""
 
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
@@ -36,7 +37,7 @@ _FOLLOWING = httpx.Timeout(_TIMEOUT, read=None)  # a job may be silent for long
 
 
 def options(url: str, token: str) -> dict[str, Any]:
-    """Return what an ``httpx`` client is made with, which uses no proxies.
+    """Return what an ``httpx`` client is made with: no proxies, the system's certificates.
 
     Raises:
         Refused: ``url`` or ``token`` is none.
@@ -50,8 +51,9 @@ def options(url: str, token: str) -> dict[str, Any]:
     if not token.isascii() or not token.isprintable():
         raise Refused("the token can't be used; one looks like kt_ and some letters")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    common = {"timeout": _TIMEOUT, "limits": _LIMITS, "trust_env": False}
-    return {"base_url": base, "headers": headers, **common}
+    usual = {"headers": headers, "timeout": _TIMEOUT, "limits": _LIMITS, "trust_env": False}
+    verified = {"verify": ssl.create_default_context()} if base.scheme == "https" else {}
+    return {"base_url": base, **usual, **verified}
 
 
 def request(http: httpx.Client | httpx.AsyncClient, ask: Ask[T]) -> httpx.Request:
@@ -100,9 +102,12 @@ class Tries(Generic[T]):
         wanted = failure.retry_after or 0.0 if isinstance(failure, TryLater) else 0.0
         is_hopeless = isinstance(failure, Refused) or failure.status == _BUG
         pause = None if is_hopeless or wanted > _LONGEST_PAUSE else next(self._pauses, None)
-        if pause is None:
-            raise failure
-        return max(pause, wanted)
+        if pause is not None:
+            return max(pause, wanted)
+        if self._may_be_done and isinstance(failure, TryLater) and self._ask.method != "GET":
+            # This try changed nothing, but an earlier one may have.
+            raise Unanswered(str(failure), failure.status)
+        raise failure
 
 
 FAILURES = (httpx.TransportError, TryLater, Unanswered)
@@ -120,8 +125,7 @@ def reading() -> Iterator[None]:
 
 def _lost(error: httpx.TransportError) -> NotDone:
     """Return what an exchange that broke means: that nothing was sent, or that nobody knows."""
-    url, what = error.request.url, str(error) or type(error).__name__
-    where = f"{url.scheme}://{url.netloc.decode()}"
+    where, what = _place(error.request.url), str(error) or type(error).__name__
     match error:
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return TryLater(f"no kala-trio can be reached at {where}: {what}")
@@ -148,5 +152,11 @@ def _error(answer: httpx.Response) -> NotDone:
 
 
 def _stranger(answer: httpx.Response) -> str:
-    asked = f"{answer.request.method} {answer.request.url}"
+    url = answer.request.url
+    asked = f"{answer.request.method} {_place(url)}{url.path}"
     return f"{asked} was answered with {answer.status_code}, not as kala-trio does; is it the URL?"
+
+
+def _place(url: httpx.URL) -> str:
+    """Return where a URL leads, without a password that it may have."""
+    return f"{url.scheme}://{url.netloc.decode()}"

@@ -265,7 +265,7 @@ def _id(answer: httpx.Response) -> str:
 
 def _job(answer: httpx.Response) -> Job:
     job = Job(_json(answer)["job"])
-    job.version = int(answer.headers["ETag"].strip('"'))
+    job.version = int(answer.headers["ETag"].removeprefix("W/").strip('"'))
     return job
 
 
