@@ -167,6 +167,7 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
             if heartbeat := settings.heartbeat:
                 nursery.start_soon(keep_beating, heartbeat, outbound, supervisor.is_well)
             await supervisor.run(scheduler, first)
+            await deliveries.finish()
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn, assert_never
 
 import trio
+import trio.lowlevel
 from msgspec.structs import replace
 
 from kala_trio.clock import Clock
@@ -38,11 +39,19 @@ _GROWTH = 3
 _LONGEST_PAUSE = 3600.0
 _LASTS = timedelta(days=1)
 _START_LASTS = timedelta(minutes=1)
-# At once, and of these to one receiver; so one that hangs does not keep the others waiting.
+# At once, and of these to one host: so one that hangs does not keep the others waiting.
 _AT_ONCE = 20
-_OF_A_RECEIVER = 4
+_OF_A_HOST = 4
+# So many one after the other to one receiver, before others have their turn.
+_IN_A_ROW = 50
+# How long what is on its way may still take when the daemon stops, in seconds.
+_PARTING = 2.0
 # Looks are so far apart, in seconds, at least and at most.
 _BREATH = 0.25
+# What became of notices is noted so rarely that commits of the scheduler come in between, and if
+# that fails, again after a while.
+_BETWEEN_NOTES = 0.02
+_RENOTE = 1.0
 _RETRY = 60.0
 
 _Lane = tuple[str, Channel, str]
@@ -72,8 +81,11 @@ class Deliveries:
         self._mailer = mailer
         self._failures = Complaint(log, "notices are taken again")
         self._in_progress: set[_Lane] = set()
-        self._done: list[Delivery] = []
+        self._to_note: list[tuple[Delivery, trio.Event]] = []
         self._something_new = trio.Event()
+        self._something_to_note = trio.Event()
+        self._lane_ended = trio.Event()
+        self._is_closing = False
 
     def wake(self) -> None:
         """Look soon: there are notices, or room for the next."""
@@ -83,12 +95,12 @@ class Deliveries:
         """Deliver what there is, and then whatever comes."""
         trouble = Complaint(log, "notices are sent again")
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._keep_notes)
             while True:
                 last_look = trio.current_time()
                 self._something_new = trio.Event()
                 try:
-                    await self._record()
-                    heads = await in_thread(self._outbox.heads, _OF_A_RECEIVER)
+                    heads = await in_thread(self._outbox.heads, _OF_A_HOST)
                     pause = self._start(heads, nursery)
                     trouble.end()
                 except Unavailable as error:
@@ -98,12 +110,39 @@ class Deliveries:
                     await self._something_new.wait()
                 await trio.sleep_until(last_look + _BREATH)
 
-    async def _record(self) -> None:
-        """Make durable what became of notices, all of them at once; raises Unavailable."""
-        if done := tuple(self._done):
-            await self._journal.record_deliveries(done)
-            del self._done[: len(done)]
-            self._in_progress -= {_lane(each.notice) for each in done}
+    async def finish(self) -> None:
+        """Begin nothing any more, and return when what is on its way has arrived, or soon."""
+        self._is_closing = True
+        with trio.move_on_after(_PARTING):
+            while self._in_progress:
+                self._lane_ended = trio.Event()
+                await self._lane_ended.wait()
+
+    async def _keep_notes(self) -> NoReturn:
+        """Make durable what became of notices, all that there is at once."""
+        trouble = Complaint(log, "what became of notices is noted again")
+        while True:
+            await self._something_to_note.wait()
+            self._something_to_note = trio.Event()
+            noting = self._to_note
+            try:
+                await self._journal.record_deliveries([after for after, _ in noting])
+            except Unavailable as error:
+                trouble.tell(f"what became of notices cannot be noted: {error}")
+                self._something_to_note.set()
+                await trio.sleep(_RENOTE)
+                continue
+            trouble.end()
+            self._to_note = self._to_note[len(noting) :]
+            for _, noted in noting:
+                noted.set()
+            await trio.sleep(_BETWEEN_NOTES)
+
+    async def _note(self, after: Delivery) -> None:
+        noted = trio.Event()
+        self._to_note = [*self._to_note, (after, noted)]
+        self._something_to_note.set()
+        await noted.wait()
 
     def _start(self, heads: list[Head], nursery: trio.Nursery) -> float:
         """Start what is to be sent now; return in how many seconds to look again."""
@@ -112,34 +151,51 @@ class Deliveries:
             lane = _lane(head.delivery.notice)
             wait = ((head.delivery.next_try_at or now) - now).total_seconds()
             # None is further away, unless the clock was set back.
-            if 0 < wait <= _LONGEST_PAUSE:
+            if 0 < wait <= _LONGEST_PAUSE and not _gives_way(head):
                 pause = min(pause, wait)
-            elif lane not in self._in_progress and len(self._in_progress) < _AT_ONCE:
+            elif lane not in self._in_progress and self._has_room():
                 self._in_progress.add(lane)
                 nursery.start_soon(self._deliver, head)
         return pause
 
-    async def _deliver(self, head: Head) -> None:
-        before = head.delivery
-        notice = before.notice
-        if notice.channel is Channel.PING and before.tries and head.has_followers:
-            after = replace(before, next_try_at=None, error="gave way to a later ping")
-        else:
-            after = await self._try(before)
-            if after.error:
-                self._log(after)
-        self._done.append(after)
+    def _has_room(self) -> bool:
+        return len(self._in_progress) < _AT_ONCE and not self._is_closing
+
+    async def _deliver(self, first: Head) -> None:
+        """Send what waits for a receiver, one notice after the other, as long as they arrive."""
+        head: Head | None = first
+        for _ in range(_IN_A_ROW):
+            if head is None or self._is_closing:
+                break
+            after = self._given_up(head) or await self._try(head.delivery)
+            await self._note(after)
+            if after.next_try_at:
+                break
+            try:
+                head = await in_thread(self._outbox.next, after.notice)
+            except Unavailable:
+                break
+        self._in_progress.remove(_lane(first.delivery.notice))
+        self._lane_ended.set()
         self.wake()
 
+    def _given_up(self, head: Head) -> Delivery | None:
+        """Return a notice as given up that is no news any more; None if it is some."""
+        before = head.delivery
+        if _gives_way(head):
+            return replace(before, next_try_at=None, error="gave way to later pings")
+        is_old = self._clock.now() > before.notice.at + _START_LASTS
+        if before.notice.news is News.START and is_old:
+            return replace(before, next_try_at=None, error="came too late to be news")
+        return None
+
     def _log(self, after: Delivery) -> None:
-        notice = after.notice
-        which = f"notice {notice.number} of job {notice.job_id} by {notice.channel}"
-        if after.delivered_at:
-            log.warning("%s reached only some: %s", which, after.error)
-        elif after.next_try_at is None:
-            log.error("%s is given up: %s", which, after.error)
+        which = f"notice {after.notice.number} of job {after.notice.job_id}"
+        if after.next_try_at is None and after.notice.channel is not Channel.PING:
+            log.error("%s by %s is given up: %s", which, after.notice.channel, after.error)
         else:
-            self._failures.tell(f"{which} is tried again: {after.error}")
+            what = "is tried again" if after.next_try_at else "is given up"
+            self._failures.tell(f"{which} by {after.notice.channel} {what}: {after.error}")
 
     async def _try(self, delivery: Delivery) -> Delivery:
         """Send a notice, and tell what became of that."""
@@ -147,16 +203,24 @@ class Deliveries:
         try:
             warning = await self._send(delivery.notice)
         except (NotAnswered, NotSent, Unavailable) as error:
-            again_at = next_try_at(delivery, self._clock.now())
-            return replace(delivery, tries=tries, next_try_at=again_at, error=str(error))
-        self._failures.end()
-        return replace(
-            delivery,
-            tries=tries,
-            next_try_at=None,
-            delivered_at=self._clock.now(),
-            error=warning or None,
-        )
+            problem = str(error)
+        except Exception:
+            # A bug, which would come again with the same notice: it must not end the scheduler.
+            log.exception("notice %d of job %s", delivery.notice.number, delivery.notice.job_id)
+            problem = "could not be sent because of a bug, which is in the log"
+        else:
+            self._failures.end()
+            return replace(
+                delivery,
+                tries=tries,
+                next_try_at=None,
+                delivered_at=self._clock.now(),
+                error=warning or None,
+            )
+        again_at = next_try_at(delivery, self._clock.now())
+        after = replace(delivery, tries=tries, next_try_at=again_at, error=problem)
+        self._log(after)
+        return after
 
     async def _send(self, notice: Notice) -> str:
         """Send a notice; return what its sender should know all the same."""
@@ -188,6 +252,12 @@ class Deliveries:
             return Report(notice, run, last_words(output.head + output.tail))
         except OSError:
             return Report(notice, run)
+
+
+def _gives_way(head: Head) -> bool:
+    """Tell whether a ping is no news: later ones wait, of the end of a run and the next start."""
+    is_ping = head.delivery.notice.channel is Channel.PING
+    return is_ping and head.followers >= (1 if head.delivery.tries else 2)
 
 
 def _lane(notice: Notice) -> _Lane:

@@ -2,9 +2,8 @@
 
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,15 +13,17 @@ from msgspec import Struct
 
 from kala_trio.core.checks.reporting import is_address
 from kala_trio.core.errors import Refused, Unavailable
+from kala_trio.core.url import is_host
+from kala_trio.letter import Letter
 from kala_trio.threads import needing_a_thread
 
 if TYPE_CHECKING:
-    import smtplib
+    from kala_trio.smtp import Call
 
-# How many seconds the server may take for each of its answers, and for all of them.
-_PATIENCE = 15.0
-_LONGEST = 60.0
-_AT_ONCE = 2
+_LONGEST = 60.0  # seconds, for all of its answers
+_AT_ONCE = 4
+# Threads whose calls are being hung up count, too.
+_THREADS = 40
 _BRIEF = 300
 _EXAMPLE = '"smtp://ada@mail.example.com:587", with --smtp-password-file, or "smtp://localhost"'
 _URL = re.compile(
@@ -32,7 +33,7 @@ _URL = re.compile(
 
 
 class NotSent(Exception):
-    """A letter was not sent; the message says why."""
+    """A letter was not sent; the message says why, on one line."""
 
 
 class MailServer(Struct, frozen=True):
@@ -53,16 +54,6 @@ class MailServer(Struct, frozen=True):
         return False
 
 
-class Letter(Struct, frozen=True):
-    """What is sent: ``id`` is the same however often it is tried."""
-
-    id: str
-    receivers: tuple[str, ...]
-    subject: str
-    text: str
-    at: datetime
-
-
 def parse_mail_server(name: str, url: str) -> MailServer:
     """Read ``smtp://[user@]host[:port]``, or ``smtps`` for TLS from the start.
 
@@ -70,17 +61,18 @@ def parse_mail_server(name: str, url: str) -> MailServer:
         Refused: of ``name``.
     """
     match = _URL.fullmatch(url)
-    if match is None:
+    if match is None or not is_host(match["host"].strip("[]")):
+        # What stands before an @ may hold a password.
+        shown = f"…@{url.rpartition('@')[2]}" if "@" in url else url
         problem = "must be smtp:// or smtps://, perhaps a user and @, and the host of a mail server"
-        raise Refused(name, problem, found=url, example=_EXAMPLE)
+        raise Refused(name, problem, found=shown, example=_EXAMPLE)
     has_tls, user = match["scheme"] == "smtps", match["user"] or ""
     port = int(match["port"] or (465 if has_tls else 587 if user else 25))
     if not 1 <= port <= 65_535:
         raise Refused(name, "must have a port from 1 to 65535", found=url, example=_EXAMPLE)
-    if ":" in user:
-        hidden = url.replace(user, f"{user.partition(':')[0]}:…")
-        problem = "must not hold the password, which has a file of its own"
-        raise Refused(name, problem, found=hidden, example=_EXAMPLE)
+    if ":" in user or not user.isascii():
+        problem = "must have an ASCII user without the password, which has a file of its own"
+        raise Refused(name, problem, found=f"…@{match['host']}", example=_EXAMPLE)
     return MailServer(match["host"].strip("[]"), port, has_tls, user)
 
 
@@ -101,9 +93,11 @@ class Mailer:
     def __init__(self, server: MailServer, sender: str, password_file: Path | None) -> None:
         """Send as ``sender``, or in the name of this machine where that is empty."""
         self._server = server
-        self._sender = sender or f"kala-trio@{socket.gethostname()}"
+        usual = f"kala-trio@{socket.gethostname()}"
+        self._sender = sender or (usual if is_address(usual) else "kala-trio@localhost")
         self._password_file = password_file
-        self._threads = trio.CapacityLimiter(_AT_ONCE)
+        self._turns = trio.Semaphore(_AT_ONCE)
+        self._threads = trio.CapacityLimiter(_THREADS)
 
     async def send(self, letter: Letter) -> str:
         """Hand a letter to the server; return a word on receivers that it refused, or "".
@@ -113,90 +107,76 @@ class Mailer:
         Raises:
             NotSent: it took the letter for none of them.
         """
-        calls: list[smtplib.SMTP] = []
-        try:
-            with needing_a_thread(), trio.fail_after(_LONGEST):
-                return await trio.to_thread.run_sync(
-                    self._send, letter, calls, limiter=self._threads, abandon_on_cancel=True
-                )
-        except trio.TooSlowError:
-            raise NotSent(f"{self._server.host} took more than {_LONGEST:g} s") from None
-        except Unavailable as error:
-            raise NotSent(str(error)) from error
-        finally:
-            _hang_up(calls)
+        calls: list[socket.socket] = []
+        async with self._turns:
+            try:
+                with needing_a_thread(), trio.fail_after(_LONGEST):
+                    return await trio.to_thread.run_sync(
+                        self._send, letter, calls, limiter=self._threads, abandon_on_cancel=True
+                    )
+            except trio.TooSlowError:
+                raise NotSent(f"{self._server.host} took more than {_LONGEST:g} s") from None
+            except Unavailable as error:
+                raise NotSent(str(error)) from error
+            finally:
+                _hang_up(calls)
 
-    def _send(self, letter: Letter, calls: "list[smtplib.SMTP]") -> str:
-        # Here, since few daemons need them, and they take some 20 ms.
-        import smtplib  # noqa: PLC0415
-        import ssl  # noqa: PLC0415
-        from email.message import EmailMessage  # noqa: PLC0415
-        from email.utils import format_datetime  # noqa: PLC0415
+    def _send(self, letter: Letter, calls: list[socket.socket]) -> str:
+        # Here, since few daemons need it, and it takes some 20 ms.
+        from kala_trio.smtp import TROUBLE, Call, written  # noqa: PLC0415
 
-        message = EmailMessage()
-        message["From"] = self._sender
-        message["To"] = ", ".join(letter.receivers)
-        message["Subject"] = letter.subject
-        message["Date"] = format_datetime(letter.at)
-        message["Message-ID"] = f"<{letter.id}@kala-trio>"
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(letter.text)
         server = self._server
         try:
-            if server.has_tls:
-                context = ssl.create_default_context()
-                smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-                    server.host, server.port, timeout=_PATIENCE, context=context
-                )
-            else:
-                smtp = smtplib.SMTP(server.host, server.port, timeout=_PATIENCE)
-            calls.append(smtp)
-            with smtp:
-                self._secure(smtp)
-                refused = smtp.send_message(message, self._sender, letter.receivers)
-        except (smtplib.SMTPException, OSError) as error:
-            raise NotSent(f"{server.host} port {server.port}: {_why(error)}"[:_BRIEF]) from error
-        return "; ".join(f"{each} was refused: {why}" for each, why in refused.items())[:_BRIEF]
+            with Call(server.host, server.port, calls, has_tls=server.has_tls) as call:
+                self._secure(call)
+                message = written(self._sender, letter)
+                refused = call.sendmail(self._sender, letter.receivers, message)
+        except TROUBLE as error:
+            words = f"{server.host} port {server.port}: {_why(error)}"
+            raise NotSent(_on_one_line(words)) from error
+        return _on_one_line("; ".join(_refusals(refused)))
 
-    def _secure(self, smtp: "smtplib.SMTP") -> None:
+    def _secure(self, call: "Call") -> None:
         """Let TLS begin where it is wanted, and log in."""
-        import ssl  # noqa: PLC0415
-
         server = self._server
-        smtp.ehlo_or_helo_if_needed()
-        if not (server.has_tls or server.is_local):
-            if smtp.has_extn("starttls"):
-                smtp.starttls(context=ssl.create_default_context())
-            elif server.user:
-                raise OSError("it offers no TLS, and is not told the password without")
+        if not (server.has_tls or server.is_local) and not call.begin_tls() and server.user:
+            raise OSError("it offers no TLS, and is not told the password without")
         if server.user:
-            smtp.login(server.user, self._password())
+            call.login(server.user, self._password())
 
     def _password(self) -> str:
         if self._password_file is None:
             raise OSError(f"there is no password for {self._server.user}: --smtp-password-file")
         try:
-            return self._password_file.read_text().rstrip("\r\n")
+            return self._password_file.read_text("ascii").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise OSError(f"{self._password_file} does not hold a password as text") from None
+            raise OSError(f"{self._password_file} does not hold a password in ASCII") from None
 
 
 def _why(error: Exception) -> str:
     """Say what went wrong, as the server has put it where it has."""
-    refused: dict[str, tuple[int, bytes]] = getattr(error, "recipients", {})
-    if refused:
-        return "; ".join(f"{each}: {code} {_text(text)}" for each, (code, text) in refused.items())
+    if refused := getattr(error, "recipients", None):
+        return "; ".join(_refusals(refused))
     code, text = getattr(error, "smtp_code", None), getattr(error, "smtp_error", b"")
-    return str(error) if code is None else f"{code} {_text(text)}"
+    if code is not None:
+        return f"{code} {_text(text)}"
+    return str(error) or type(error).__name__
+
+
+def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> list[str]:
+    return [f"{each} was refused: {code} {_text(why)}" for each, (code, why) in refused.items()]
 
 
 def _text(answer: bytes | str) -> str:
     return answer if isinstance(answer, str) else answer.decode(errors="replace")
 
 
-def _hang_up(calls: "Sequence[smtplib.SMTP]") -> None:
+def _on_one_line(text: str) -> str:
+    return "".join(each if each.isprintable() else " " for each in text)[:_BRIEF]
+
+
+def _hang_up(calls: Sequence[socket.socket]) -> None:
     """End the calls, so that the thread that is in one of them ends soon."""
-    for smtp in calls:
+    for call in calls:
         with suppress(OSError):
-            if smtp.sock:
-                smtp.sock.shutdown(socket.SHUT_RDWR)
+            call.shutdown(socket.SHUT_RDWR)

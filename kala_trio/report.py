@@ -7,7 +7,7 @@ from msgspec import Struct
 from kala_trio import wire
 from kala_trio.core.definition import News
 from kala_trio.core.job import Attempt, Notice, Run, reason_of
-from kala_trio.mail import Letter
+from kala_trio.letter import Letter
 
 _LONGEST_NAME = 100
 _LONGEST_SUBJECT = 300

@@ -227,7 +227,7 @@ def encode_entry(entry: Entry) -> dict[str, object]:
 
 def encode_delivery(delivery: Delivery) -> dict[str, object]:
     """Return what somebody was told, or is to be told, and what became of it (rule N5)."""
-    notice = delivery.notice
+    notice, coming = delivery.notice, delivery.next_try_at
     return {
         "number": notice.number,
         "job_id": notice.job_id,
@@ -241,7 +241,8 @@ def encode_delivery(delivery: Delivery) -> dict[str, object]:
         "reason": notice.reason or None,
         "tries": delivery.tries,
         "delivered_at": encode_time(delivery.delivered_at) if delivery.delivered_at else None,
-        "next_try_at": encode_time(delivery.next_try_at) if delivery.next_try_at else None,
+        # Of one that was not tried yet it lies far back.
+        "next_try_at": encode_time(max(coming, notice.at)) if coming else None,
         "error": delivery.error,
     }
 

@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from kala_trio.core.definition import GROUPS, KEYS, Execution, News
+from properties.nearly import NEARLY
 from properties.remotes import NEARLY_PROPERTIES, NOT_REMOTE, remote_properties, urls
 
 Fields = dict[str, Any]
@@ -99,82 +100,6 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "ping_url": st.just("") | urls(),
 }
 """Values that are accepted whatever else a body says, but for the keys that hold ids."""
-
-NEARLY: dict[str, list[Any]] = {
-    "name": ["", " \t", "\0", "n" * 1001, "\ud800", None],
-    "command": ["", "'", "echo \\", "''", "\0", "c" * 100_001, "\udfff", None],
-    "owner": ["o" * 1001, "\0", "\ud83d"],
-    "schedule": [
-        *("R", "R//", "R//P0D", "R2/2015-06-04T19:25:16Z/PT10S", "R//PT1S/", "Rx//PT1S", "now"),
-        *("R/2990-02-30T00:00:00Z/P1D", "R/2990-01-01T00:00:00[Mars/Olympus]/P1D", "R//-PT1S"),
-        *("R/9999-12-31T23:59:59-23:59/P1D", "P" * 501, "\0", "R//PT1S\n", "Ｒ//PT1S"),
-    ],
-    "epsilon": ["P0D", "PT", "5s", "-PT1S", "P1D ", "PT1.5H1M", "9" * 501, "\0", "Ｐ1D"],
-    "time_zone": ["Mars/Olympus", "europe/berlin", "../UTC", "CEST", "Z" * 101, "\0", " "],
-    "retries": [-1, 1_000_001, 10**30, 0.5, "3", True, None],
-    # A whole number is a place in a list of jobs, of which none that is drawn has eight.
-    "parent_jobs": [
-        ["no such job"],
-        [""],
-        [None],
-        ["\0"],
-        ["i" * 101],
-        [["x"]],
-        "x",
-        {},
-        [7],
-        [-1],
-    ],
-    "on_failure_job": ["no such job", "i" * 101, "\0", "\ud800", " "],
-    "disabled": ["true", 0, 1, None, []],
-    "resume_at_next_scheduled_time": ["false", 0, None, {}],
-    "rerun_lost": ["true", 1, None, []],
-    "template_delimiters": ["{{", "{{ {{", "a b", "' '", "{{ }} }}", "((((((( )", "\0 {"],
-    "tags": [[""], [" a"], ["a,b"], [None], [1], ["t" * 101], ["\0"], "x", {}, 7],
-    "cron": ["* * * *", "61 * * * *", "0 0 30 2 *", "@reboot", "* * * * *\n", "\0", "９ * * * *"],
-    "schedules": [["* * *"], [""], ["R//P0D"], [None], ["\0"], "R//P1D", {}, ["R//P1D"] * 101],
-    "not_after": ["tomorrow", "2030-13-01T00:00Z", "\0", "２030-01-01T00:00Z"],
-    "excluded_dates": [
-        *(["2026-02-30"], ["2026-1-1"], ["2026-12-25/2026-12-24"], [""], [None], "2026-12-25"),
-        ["2026-12-25"] * 1001,
-    ],
-    "jitter": ["P1D", "5m", "PT0S", "PT90000H", "\0"],
-    "env": [
-        {"": "x"},
-        {"A=B": "x"},
-        {"KALA_TRIO_X": ""},
-        {"A": 1},
-        {"A": None},
-        {"A": "\0"},
-        [],
-        "A",
-    ],
-    "cwd": ["tmp", "./x", "/\0", "/" + "c" * 4000],
-    "user": [" root", "\0", "u" * 101],
-    "group": ["wheel ", "\0", "g" * 101],
-    "umask": ["8", "27", "00777", "0o27", "-27", "０２７"],
-    "stdin": ["x" * 100_001, "\ud800"],
-    "shell": ["true", 0, 1, None],
-    "timeout": ["P1D", "5m", "PT0S", "P1M", "PT90000H", "\0", "Ｐ1D"],
-    "overlap": ["Queue", "", "parallel", None, 0, [], {}],
-    "max_running": [-1, 10_001, 10**30, 2.5, "3", True, None],
-    "catch_up": ["ALL", "", "some", None, False, [], {}],
-    "catch_up_limit": [0, -1, 1001, 10**30, 0.5, "3", True, None],
-    "parent_rule": ["ANY", "", "some", None, True, [], {}],
-    "retry_delay": ["P1D", "10s", "PT0S", "PT90000H", "\0"],
-    "retry_backoff": [0, 0.5, -1, 1001, 10**400, "2", True, None],
-    "retry_max_delay": ["P1M", "10s", "PT0S", "PT90000H", "\0"],
-    "retry_jitter": [-0.1, 1.1, 10**400, "1", False, None],
-    "retry_exit_codes": [[0], [256], [-1], [1, 1], [True], [1.5], ["1"], [None], 1, "1", {}],
-    "notify_webhook": ["example.com", "ftp://a", "http://a:0", "http://u:p@a", "\0", "http://日"],
-    "notify_email": [["a"], ["@a"], ["a@b\n"], ["Ada <a@b>"], ["a@b", "a@b"], ["a@b"] * 21, [None]],
-    "notify_on": [["never"], ["FAILURE"], ["late", "late"], [None], [0], "late", {}],
-    "notify_every_time": ["true", 0, 1, None],
-    "expect_within": ["P1D", "1h", "PT0S", "PT90000H", "\0"],
-    "ping_url": ["example.com", "ftp://a", "http://a:99999", "http://u@a", "\0"],
-    "remote_properties": [{"a": 0}, {"URL": "http://a"}, [], "", 0, False],
-}
-"""For each key, values that are refused, and with that key named."""
 
 assert set(NEARLY) == set(TYPES)
 assert set(GOOD) == set(TYPES) - {"parent_jobs", "on_failure_job", "remote_properties"}

@@ -155,11 +155,7 @@ class Server:
         """Send a request, and hold what every answer must be, and that it is as described."""
 
         async def sent() -> Answer:
-            given = {
-                "Content-Type": content_type,
-                "If-Match": if_match,
-                "Idempotency-Key": key,
-            }
+            given = {"Content-Type": content_type, "If-Match": if_match, "Idempotency-Key": key}
             headers = {name: value for name, value in given.items() if value}
             client = self._app.test_client()
             response = await client.open(

@@ -1,14 +1,26 @@
 """Notices through a real daemon to real servers: told, tried again, and on record."""
 
 import json
+import threading
 import uuid
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
-from tests.daemon import FUTURE, Daemon, eventually, running
+from kala_trio.clock import WallClock
+from kala_trio.core.definition import News
+from kala_trio.core.job import Channel, Notice
+from kala_trio.core.messages import Keep
+from kala_trio.delivery import Deliveries
+from kala_trio.runner.outbound import Outbound
+from kala_trio.runner.targets import Targets
+from kala_trio.store.journal import Journal
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, running
 from tests.test_mail import Postbox, mail_server
 from tests.website import Asked, saying, waiting, website
 
@@ -176,7 +188,7 @@ def test_a_ping_gives_way_to_a_later_one_after_its_first_try(daemon: Daemon) -> 
         job = daemon.create(command="true", ping_url=site.url, schedule="")
         start, success = settled(daemon, job, 2)
     assert (start["news"], start["delivered_at"]) == ("start", None)
-    assert start["error"] == "gave way to a later ping"
+    assert start["error"] == "gave way to later pings"
     assert (success["news"], success["error"]) == ("success", None)
 
 
@@ -232,3 +244,61 @@ def test_who_asks_wrongly_for_notices_is_told_so(daemon: Daemon, path: str) -> N
     status, text = daemon.request("GET", f"/job/notices/{path}")
     assert status == (404 if path == "none/" else 400)
     assert json.loads(text)["error"]
+
+
+def test_a_daemon_that_cannot_make_requests_says_so_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
+    with running(tmp_path / "kala.db") as daemon:
+        job = daemon.create(command="false", notify_webhook="http://127.0.0.1:1")
+        (told,) = eventually(lambda: [each for each in notices(daemon, job) if each["error"]])
+        assert "what requests need cannot be loaded" in told["error"]
+        assert daemon.outcomes(job) == ["failed"]
+
+
+def test_what_is_on_its_way_at_a_stop_is_not_told_twice(tmp_path: Path) -> None:
+    """Rule N5."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def answer(handler: BaseHTTPRequestHandler, it: Asked) -> None:
+        asked.set()
+        go_on.wait(1.0)
+        saying(200)(handler, it)
+
+    with website(answer) as site:
+        with running(tmp_path / "kala.db") as daemon:
+            job = daemon.create(command="false", notify_webhook=site.url)
+            assert asked.wait(PATIENCE)
+            assert daemon.end()[0] == 0
+        with running(tmp_path / "kala.db") as daemon:
+            (told,) = notices(daemon, job)
+            assert told["delivered_at"]
+    assert len(site.asked) == 1
+
+
+async def test_a_clock_that_was_set_back_puts_no_notice_off(tmp_path: Path) -> None:
+    """N5: it was decided on at a later instant than it is by now."""
+    at = datetime.now(UTC) + timedelta(minutes=50)
+    outbound = Outbound(Targets())
+    with closing(Journal(tmp_path / "kala.db")) as journal, website(saying(200)) as site:
+        notice = Notice("a", 1, "a", Channel.WEBHOOK, site.url, News.FAILURE, at, None, at)
+        await journal.commit([Keep(notice)])
+        deliveries = Deliveries(journal, tmp_path, WallClock(), outbound, None)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(deliveries.run)
+            await trio.to_thread.run_sync(eventually, lambda: site.asked)
+            nursery.cancel_scope.cancel()
+    assert len(site.asked) == 1
+
+
+def test_a_monitor_of_a_busy_job_is_pinged_and_does_not_fall_behind(daemon: Daemon) -> None:
+    """N5: old pings give way."""
+    with website(saying(200)) as site:
+        job = daemon.create(
+            command="true", schedule="R30//PT0.05S", catch_up="all", ping_url=site.url
+        )
+        eventually(lambda: daemon.job(job)["success_count"] == 31)
+        told = settled(daemon, job, 62)
+        assert told[-1]["delivered_at"]
+        assert site.asked[-1].path.startswith("/?rid=")

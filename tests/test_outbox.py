@@ -30,21 +30,20 @@ def notice(job_id: str, number: int, receiver: str = "http://a") -> Notice:
     return Notice(job_id, number, name, channel, receiver, News.FAILURE, at, None, at)
 
 
-def found(journal: Journal, most: int = 4) -> list[tuple[str, int, bool]]:
-    """Return the heads: job, number, and whether others follow."""
+def found(journal: Journal, most: int = 4) -> list[tuple[str, int, int]]:
+    """Return the heads: job, number, and how many follow."""
     heads = Outbox(journal.path).heads(most)
     return [
-        (each.delivery.notice.job_id, each.delivery.notice.number, each.has_followers)
-        for each in heads
+        (each.delivery.notice.job_id, each.delivery.notice.number, each.followers) for each in heads
     ]
 
 
 async def test_of_a_job_and_a_receiver_the_oldest_that_waits_comes_first(journal: Journal) -> None:
     several = [notice("a", 3), notice("a", 1), notice("a", 2, "http://b"), notice("b", 4)]
     await journal.commit([Keep(each) for each in several])
-    assert found(journal) == [("a", 1, True), ("a", 2, False), ("b", 4, False)]
+    assert found(journal) == [("a", 1, 1), ("a", 2, 0), ("b", 4, 0)]
     await journal.record_deliveries([Delivery(several[1], 1, delivered_at=NOW)])
-    assert found(journal) == [("a", 2, False), ("a", 3, False), ("b", 4, False)]
+    assert found(journal) == [("a", 2, 0), ("a", 3, 0), ("b", 4, 0)]
 
 
 async def test_what_failed_comes_when_its_turn_has_come_and_holds_up_its_followers(
@@ -54,7 +53,7 @@ async def test_what_failed_comes_when_its_turn_has_come_and_holds_up_its_followe
     await journal.commit([Keep(each) for each in (first, second, other)])
     later = NOW + timedelta(seconds=60)
     await journal.record_deliveries([Delivery(first, 1, later, error="no")])
-    assert found(journal) == [("b", 3, False), ("a", 1, True)]
+    assert found(journal) == [("b", 3, 0), ("a", 1, 1)]
     (_, head) = Outbox(journal.path).heads(4)
     assert head.delivery == Delivery(first, 1, later, error="no")
 

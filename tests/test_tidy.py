@@ -40,7 +40,7 @@ FLOORS = [
     "store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
-    "runner.dispatch keys bodies wire mail report",
+    "runner.dispatch keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.edits web.json_schema web.schemas web.openapi web.api web.guard web.worker "
@@ -58,7 +58,6 @@ ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 # A module has 350 lines at most, a function 60. What has more may only shrink: these are the lines
 # that it has, rounded up to fifty and to ten.
 LONG_MODULES = {
-    "properties/bodies.py": 400,
     "properties/checkers.py": 450,
     "properties/model.py": 600,
     "properties/simulation.py": 450,

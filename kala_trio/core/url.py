@@ -90,6 +90,11 @@ def work_of(definition: Definition) -> str:
     return definition.command
 
 
+def is_host(text: str) -> bool:
+    """Tell whether this is a name that can be looked up, or an address."""
+    return _is_host(text, None) if ":" in text else _is_host(None, text)
+
+
 def _is_host(v6: str | None, name: str | None) -> bool:
     """Tell whether this can be looked up, or is an address."""
     try:

@@ -45,7 +45,11 @@ class Outbound:
         """Load what the first request would have to wait for; raises Unavailable."""
         async with self._loading:
             if self._client is None:
-                self._client = await in_thread(_load, self._targets)
+                try:
+                    self._client = await in_thread(_load, self._targets)
+                except (OSError, ImportError) as error:  # too many open files, say
+                    problem = f"what requests need cannot be loaded: {error}"
+                    raise Unavailable(problem) from error
         return self._client
 
     async def post(self, url: str, body: str, content_type: str) -> None:

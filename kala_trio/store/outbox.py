@@ -30,13 +30,18 @@ class Delivery(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """The oldest of the notices of a job that wait for one receiver, and whether others do, too."""
+    """The oldest of a job's notices that wait for one receiver; ``followers`` counts the others."""
 
     delivery: Delivery
-    has_followers: bool
+    followers: int
 
 
 _MOST = 1_000
+# Scheme, host and port, of which a URL's first nine characters are enough to find the end.
+_HOST = (
+    "channel = 'email', CASE channel WHEN 'email' THEN '' ELSE "
+    "substr(receiver, 1, 8 + instr(substr(receiver || '/', 9), '/')) END"
+)
 _DELIVERY = "notices.tries, notices.next_try_at, notices.delivered_at, notices.error"
 
 
@@ -48,23 +53,39 @@ class Outbox:
         self._path = path
 
     def heads(self, most: int) -> list[Head]:
-        """Return notices that wait, of each receiver ``most`` at most, those first that are next.
+        """Return notices that wait, of each host ``most`` at most, those first that are next.
 
-        Of a job's notices to one receiver only the oldest is among them. Raises Unavailable where
-        the file can't be read.
+        Of a job's notices to one receiver only the oldest is among them; all mail is of one host.
+        Raises Unavailable where the file can't be read.
         """
         # Beside min() SQLite gives the columns of the row that has the least number.
         which = (
-            "FROM (SELECT *, row_number() OVER (PARTITION BY channel, receiver "
-            "ORDER BY next_try_at, at) AS place FROM (SELECT *, count(*) AS waiting, min(number) "
+            f"FROM (SELECT *, row_number() OVER (PARTITION BY {_HOST} ORDER BY next_try_at, at) "  # noqa: S608
+            "AS place FROM (SELECT *, count(*) - 1 AS followers, min(number) "
             "FROM notices INDEXED BY notices_waiting WHERE next_try_at NOT NULL "
             "GROUP BY job_id, channel, receiver)) AS notices "
             "WHERE place <= ? ORDER BY next_try_at, at LIMIT ?"
         )
+        return self._read(which, most, _MOST)
+
+    def next(self, after: Notice) -> Head | None:
+        """Return what waits after a notice for the same receiver, if anything does.
+
+        Raises Unavailable where the file can't be read.
+        """
+        which = (
+            "FROM (SELECT *, count(*) OVER () - 1 AS followers FROM notices WHERE job_id = ? "
+            "AND number > ? AND channel = ? AND receiver = ? AND next_try_at NOT NULL "
+            "ORDER BY number LIMIT 1) AS notices"
+        )
+        found = self._read(which, after.job_id, after.number, after.channel, after.receiver)
+        return found[0] if found else None
+
+    def _read(self, which: str, *parameters: str | int) -> list[Head]:
         with self._database() as database:
-            more = f"{_DELIVERY}, waiting"
-            found = rows.select_with(database, Notice, more, which, most, _MOST)
-            return [Head(_delivery(row[:-1]), row[-1] > 1) for row in found]
+            more = f"{_DELIVERY}, followers"
+            found = rows.select_with(database, Notice, more, which, *parameters)
+            return [Head(_delivery(row[:-1]), row[-1]) for row in found]
 
     @contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -84,12 +105,10 @@ def deliveries(database: sqlite3.Connection, job_id: str, below: int, limit: int
 
 def _delivery(row: rows.Row) -> Delivery:
     *of_notice, tries, next_try_at, delivered_at, error = row
-    notice = to_notice(tuple(of_notice))
-    next_try = rows.optional_instant(next_try_at)
     return Delivery(
-        notice,
+        to_notice(tuple(of_notice)),
         tries,
-        max(next_try, notice.at) if next_try else None,
+        rows.optional_instant(next_try_at),
         rows.optional_instant(delivered_at),
         error,
     )

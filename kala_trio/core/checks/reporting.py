@@ -14,8 +14,9 @@ LONGEST_PING_URL = 1_900
 """Of 2,000 characters that a URL may have, since words of ours come after it."""
 
 _LONGEST_ADDRESS = 254  # RFC 5321, section 4.5.3.1.3
-# Of RFC 5322 what is in use: no comments, no quoted blanks, nothing beyond ASCII.
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
+# Of RFC 5322 what is in use: no comments, no quoted blanks, nothing beyond ASCII; and neither = nor
+# ?, of which encoded words are made.
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*")
 
 
 def check_reporting(definition: Definition) -> None:
