@@ -11,7 +11,6 @@ from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
 from kala_trio import wire
-from kala_trio.core.errors import Refused
 from kala_trio.core.messages import (
     Create,
     CreateAll,
@@ -22,7 +21,7 @@ from kala_trio.core.messages import (
     Request,
     Start,
 )
-from kala_trio.store.finding import JobState, Mark, Order, Search
+from kala_trio.store.finding import Mark
 from kala_trio.store.reader import JobView, Reader
 from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
@@ -31,7 +30,9 @@ from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
 from kala_trio.web.notices import add_notices
 from kala_trio.web.openapi import add_openapi
-from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
+from kala_trio.web.pages.frame import Site
+from kala_trio.web.pages.site import add_pages
+from kala_trio.web.queries import PAGE, SEARCHES, USUAL_PAGE, Query, search_of, written
 from kala_trio.web.runs import add_outputs, add_runs
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,6 @@ _LARGEST_BODY = 1 * _MEBIBYTE
 _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
-_SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -63,10 +63,10 @@ def create_app(
 
     Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
     """
-    app = Application("kala_trio")
+    app = Application("kala_trio", static_folder=None)
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Clients lose the body of a POST that is redirected, so nothing ever is.
+    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
@@ -94,8 +94,8 @@ def create_app(
     async def list_jobs() -> Response:
         if not request.args:
             return await read(lambda: {"jobs": _encoded(reader.jobs())})
-        query = Query(request.args, ("limit", "cursor", *_SEARCHES))
-        search, after = _search(query), query.cursor(Mark)
+        query = Query(request.args, ("limit", "cursor", *SEARCHES))
+        search, after = search_of(query), query.cursor(Mark)
         limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def page() -> object:
@@ -141,29 +141,13 @@ def create_app(
     add_notices(app, reader, threads)
     add_edits(app, reader, ask, acceptance)
     add_openapi(app)
+    add_pages(app, Site(reader, ask, acceptance, output, threads, is_closing))
     answer_errors(app, _largest)
     return app
 
 
 def _encoded(views: Iterable[JobView]) -> dict[str, object]:
     return {view.job.id: wire.encode_job(view) for view in views}
-
-
-def _search(query: Query) -> Search:
-    sort = query.text("sort")
-    orders = [*(each.value for each in Order), *(f"-{each.value}" for each in Order)]
-    if sort and sort not in orders:
-        problem = f"must be one of {', '.join(orders)}"
-        raise Refused("sort", problem, found=sort, example="sort=-next_run_at")
-    return Search(
-        query.text("name"),
-        query.text("owner"),
-        query.text("tag"),
-        query.choice("state", JobState),
-        query.instant("next_before"),
-        Order(sort.removeprefix("-") or Order.CREATED),
-        sort.startswith("-"),
-    )
 
 
 class _Sized(TrioRequest):
