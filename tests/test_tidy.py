@@ -43,7 +43,8 @@ FLOORS = [
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.edits web.json_schema web.schemas web.openapi "
-    "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.site "
+    "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.fields "
+    "web.pages.forms web.pages.site "
     "web.api web.guard web.worker "
     "web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
@@ -183,7 +184,7 @@ def test_no_name_says_nothing() -> None:
 
 def test_only_the_clock_and_the_web_read_the_wall_clock() -> None:
     readers = {name for name, path in MODULES.items() if "datetime.now" in path.read_text()}
-    web = {f"kala_trio.web.{name}" for name in ("acceptance", "api", "pages.frame")}
+    web = {f"kala_trio.web.{name}" for name in ("acceptance", "api", "pages.frame", "pages.forms")}
     assert readers == {"kala_trio.clock"} | web
 
 

@@ -1,6 +1,7 @@
 """A browser without JavaScript: it gets pages, fills in their forms, and goes where it is sent."""
 
 import http.client
+import re
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -80,7 +81,9 @@ class Page(HTMLParser):
 
     def _input(self, given: dict[str, str]) -> None:
         if given.get("type") not in ("checkbox", "radio") or "checked" in given:
-            self.forms[-1].fields.append((given["name"], given.get("value", "on")))
+            value = given.get("value", "on")
+            # What has one line can't hold another one.
+            self.forms[-1].fields.append((given["name"], re.sub("[\r\n]", "", value)))
 
     def handle_endtag(self, tag: str) -> None:
         """Note what an element holds."""
@@ -144,10 +147,10 @@ class Visitor:
         fields = [each for each in form.fields if each[0] not in filled]
         for name, values in filled.items():
             texts = [values] if isinstance(values, str) else values
-            fields += [(name, each.replace("\n", "\r\n")) for each in texts]
+            fields += [(name, each) for each in texts]
         if form.buttons[button][0]:
             fields.append(form.buttons[button])
-        encoded = urlencode(fields)
+        encoded = urlencode([(name, _sent(text)) for name, text in fields])
         if form.method == "get":
             return self.get(f"{urlsplit(form.action).path}?{encoded}")
         kind = "application/x-www-form-urlencoded"
@@ -156,6 +159,11 @@ class Visitor:
         if status == 303:
             return self.get(headers["location"])
         return Page(form.action, status, headers, text)
+
+
+def _sent(text: str) -> str:
+    """Return a text with the line breaks that forms have."""
+    return re.sub("\r\n?|\n", "\r\n", text)
 
 
 def assert_safe(page: Page) -> None:

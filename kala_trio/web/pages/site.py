@@ -3,6 +3,7 @@
 from quart import Response
 
 from kala_trio.web.application import Application
+from kala_trio.web.pages.forms import add_forms
 from kala_trio.web.pages.frame import Site, frame, go_to
 from kala_trio.web.pages.job import add_job
 from kala_trio.web.pages.jobs import add_jobs
@@ -15,6 +16,7 @@ def add_pages(app: Application, site: Site) -> None:
     add_jobs(pages, site)
     add_job(pages, site)
     add_run(pages, site)
+    add_forms(pages, site)
 
     @pages.get("/")
     async def go_in() -> Response:
