@@ -47,7 +47,9 @@ def rows(page: Page) -> list[str]:
     return re.findall(r'<th scope="row"><a href="/webui/job/[^"]*">(.*?)</a>', page.html)
 
 
-@pytest.mark.parametrize("path", ["/webui/jobs", "/webui/jobs/?state=running"])
+@pytest.mark.parametrize(
+    "path", ["/", "/webui", "/webui/jobs", "/webui/jobs/?state=running", "/webui/new"]
+)
 def test_a_page_loads_nothing_but_files_of_our_own(visitor: Visitor, path: str) -> None:
     page = visitor.get(path)
     assert page.status == 200

@@ -7,6 +7,7 @@ these pages alone: browsers say where a POST comes from, and ``same-origin`` let
 """
 
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -53,6 +54,8 @@ _KINDS = {
 }
 _WEB = Path(__file__).parent.parent
 _MOST_FIELDS = 500
+# What another process has counted says nothing here.
+_PROCESS = os.urandom(4).hex()
 
 Context = dict[str, object]
 """What a template is given."""
@@ -70,13 +73,17 @@ class Site(Struct, frozen=True):
 
     async def page(self, template: str, read: Callable[[datetime], Context]) -> Response:
         """Answer with a page of what is read, as of now, in a thread that also renders it."""
-        seen = self.reader.version()
+        seen = self.mark()
 
         def whole() -> str:
             now = datetime.now(UTC)
             return render(template, {"now": now, "seen": seen} | read(now))
 
         return shown(await in_thread(whole, limiter=self.threads))
+
+    def mark(self) -> str:
+        """Return what each change to jobs and runs changes, for pages to know what they show."""
+        return f"{_PROCESS}-{self.reader.version()}"
 
 
 def render(template: str, context: Context) -> str:

@@ -7,12 +7,14 @@ from kala_trio.web.pages.forms import add_forms
 from kala_trio.web.pages.frame import Site, frame, go_to
 from kala_trio.web.pages.job import add_job
 from kala_trio.web.pages.jobs import add_jobs
+from kala_trio.web.pages.overview import add_overview
 from kala_trio.web.pages.run import add_run
 
 
 def add_pages(app: Application, site: Site) -> None:
     """Add the pages to ``app``; whoever comes without a path is sent to them."""
     pages = frame()
+    add_overview(pages, site)
     add_jobs(pages, site)
     add_job(pages, site)
     add_run(pages, site)
