@@ -55,7 +55,7 @@ def test_the_overview_names_failures_runs_misses_and_what_comes(
     daemon.create(name="off", command="true", schedule=FUTURE, disabled=True)
     page = Visitor(daemon).get("/")
     assert len(page.html) < 50_000
-    assert page.by_id("counts") == ("1 failing 1 runs in progress 1 waiting 2 enabled 1 disabled")
+    assert page.by_id("counts") == ("1 failing 1 running 1 waiting 2 enabled 1 disabled")
     assert page.links["output"] == f"/webui/run/{run_id}/"
     assert "exit code 9" in page.text
     assert "1 missed: overlap" in page.text
