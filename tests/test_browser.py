@@ -68,7 +68,14 @@ def paths(daemon: Daemon, job_id: str) -> list[str]:
     """Return the pages there are, each in a state that shows most of it."""
     failing = next(iter(daemon.get("/job/?name=bad&sort=-created")["jobs"]))
     return [
-        *("/webui/", "/webui/jobs/", "/webui/jobs/?name=nothing", "/webui/new/", "/webui/no/"),
+        *(
+            "/webui/",
+            "/webui/jobs/",
+            "/webui/jobs/?name=nothing",
+            "/webui/history/",
+            "/webui/new/",
+            "/webui/no/",
+        ),
         *(f"/webui/job/{job_id}/{what}" for what in ("", "edit/", "delete/")),
         *(f"/webui/run/{job_id}.1/", f"/webui/run/{failing}.1/"),
     ]

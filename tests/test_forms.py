@@ -188,6 +188,8 @@ def test_who_was_slower_changes_nothing_and_is_told(daemon: Daemon, visitor: Vis
         ({"schedule": "R2/2015-06-04T19:25:16Z/PT10S"}, "cannot be scheduled in the past"),
         ({"cron": "0 9 1 1 *", "time_zone": "Europe/Berlin"}, "09:00:00 CET"),
         ({"cron": "nonsense"}, "cron: "),
+        ({"schedule": "R/9999-12-31T22:00:00/PT1H", "time_zone": "Etc/GMT-9"}, "9999-12-31"),
+        ({"schedule": "R/9999-12-31T22:00:00Z/PT1H"}, "Fri 9999-12-31 23:00:00 UTC"),
         ({"parent_jobs": "some id"}, "Runs after its parents."),
     ],
 )

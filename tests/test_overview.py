@@ -66,6 +66,25 @@ def test_the_overview_names_failures_runs_misses_and_what_comes(
         eventually(lambda: daemon.outcomes(held).count("cancelled") == number)  # noqa: B023
 
 
+def test_the_history_is_searched_over_all_jobs_and_read_page_by_page(daemon: Daemon) -> None:
+    """H1, H2."""
+    finished(daemon, "exit 9", name="<broken>")
+    often = daemon.create(name="often", command="true", schedule="R59//PT0.01S", catch_up="all")
+    eventually(lambda: daemon.outcomes(often).count("succeeded") == 60)
+    visitor = Visitor(daemon)
+    page = visitor.get("/webui/history/")
+    assert_safe(page)
+    assert len(page.html) < 50_000
+    earlier = visitor.get(page.links["Earlier"])
+    assert "<broken>" in earlier.links
+    failed = visitor.submit(page, "Search", outcome="failed", cause="manual", until="2100-01-01")
+    assert "exit code 9" in failed.text
+    assert "often" not in failed.links
+    assert dict(failed.form("Search").fields)["outcome"] == "failed"
+    none = visitor.submit(page, "Search", since="2100-01-01T00:00Z")
+    assert "There is nothing of that kind" in none.text
+
+
 def test_without_a_script_the_page_is_loaded_anew_by_itself(daemon: Daemon) -> None:
     page = Visitor(daemon).get("/")
     assert ("meta", {"http-equiv": "refresh", "content": "30"}) in page.tags

@@ -44,7 +44,7 @@ FLOORS = [
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.edits web.json_schema web.schemas web.openapi "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.fields "
-    "web.pages.forms web.pages.overview web.pages.site "
+    "web.pages.forms web.pages.overview web.pages.history web.pages.site "
     "web.api web.guard web.worker "
     "web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "

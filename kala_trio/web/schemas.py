@@ -144,7 +144,9 @@ MEANINGS = {
 
 _OWN_KEYS = {key for group in GROUPS.values() for key in group.__struct_fields__}
 _STRUCTS: tuple[type[Struct], ...] = (Definition, *GROUPS.values())
-_DEFAULTS = {each.name: each.default for struct in _STRUCTS for each in fields(struct)}
+DEFAULTS = {each.name: each.default for struct in _STRUCTS for each in fields(struct)}
+"""What each key of a job is if nobody says, nothing for those that somebody must say."""
+
 _REMOTE_DEFAULTS = {each.name: each.default for each in fields(Remote)}
 _TYPE = told(int, "0 is a command, 1 is a request", enum=[0, 1])
 _NEEDS = {
@@ -169,7 +171,7 @@ _REFERENCES: dict[str, Schema] = {
 
 def _new_job() -> Schema:
     """Return a job as it may be written; as Go does it, null may stand for a text or a list."""
-    keys = {key: _written(key, hint, _DEFAULTS[key]) for key, hint in KEYS.items()}
+    keys = {key: _written(key, hint, DEFAULTS[key]) for key, hint in KEYS.items()}
     keys |= {
         "name": keys["name"] | {"type": "string", "minLength": 1},
         "type": _TYPE | {"default": 0},

@@ -13,7 +13,7 @@ from kala_trio.core.checks.examples import EXAMPLES
 from kala_trio.core.checks.remote import METHODS
 from kala_trio.core.definition import KEYS, Remote
 from kala_trio.core.errors import Refused
-from kala_trio.web.schemas import MEANINGS
+from kala_trio.web.schemas import DEFAULTS, MEANINGS
 
 REMOTE = "remote_properties"
 
@@ -59,6 +59,11 @@ class Field(Struct, frozen=True):
         """What may stand there."""
         value, _ = json.JSONDecoder().raw_decode(EXAMPLES[self.key])
         return self.text(value)
+
+    @property
+    def usual(self) -> str:
+        """What it is if nobody says, empty where there is no word for that."""
+        return "GET" if self.key == f"{REMOTE}.method" else str(DEFAULTS.get(self.key, ""))
 
     def text(self, value: object) -> str:
         """Return the text that stands for the JSON of a key, as it can be read again."""

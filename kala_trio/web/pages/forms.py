@@ -1,7 +1,7 @@
 """The forms by which a job is created and edited, and what its schedule would mean."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from msgspec import Struct
@@ -22,6 +22,7 @@ from kala_trio.web.pages import fields
 from kala_trio.web.pages.fields import Given
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
 from kala_trio.web.pages.job import path_of
+from kala_trio.web.pages.words import absolute
 
 UPCOMING = 5
 """How many occurrences a preview shows."""
@@ -167,7 +168,14 @@ def _told(job: Job, coming: Occurrence | None) -> Preview:
 
 def _in_zone(job: Job, some: list[datetime]) -> tuple[tuple[datetime, str], ...]:
     zone = zone_of(job.definition.schedule, job.definition.time_zone, job.scheduled_from)
-    return tuple((at, at.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")) for at in some)
+    return tuple((at, _wall(at, zone)) for at in some)
+
+
+def _wall(at: datetime, zone: tzinfo) -> str:
+    try:
+        return at.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")
+    except OverflowError:  # it is in the year 10000 there
+        return absolute(at)
 
 
 def _new(site: Site, now: datetime) -> Form:

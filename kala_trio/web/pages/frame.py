@@ -44,7 +44,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     # With no-referrer browsers would not say either where a form comes from.
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _KINDS = {
