@@ -114,6 +114,9 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(
     assert invalid["name"] == field
     assert f"field-{field}-wrong" in invalid["aria-describedby"].split()
     assert dict(page.form("Create").fields) | filled == dict(page.form("Create").fields)
+    assert page.text.count(words) == 1
+    is_timed = field in ("schedule", "cron", "time_zone")
+    assert page.by_id("preview").startswith(("The next runs", "Runs")) != is_timed
     assert daemon.get("/job/") == before
 
 

@@ -94,7 +94,7 @@ def _add_new(pages: Blueprint, site: Site) -> None:
             job_id = site.acceptance.new_id()
             await site.ask(Create(job_id, definition))
         except KalaTrioError as error:
-            return _answer(_refused(Form(fields.filled(given)), error), status_of(error))
+            return _answer(_refused(await _previewed(site, given), error), status_of(error))
         return go_to(path_of(job_id))
 
 
@@ -128,7 +128,7 @@ def _add_edit(pages: Blueprint, site: Site) -> None:
         except NotFound:
             raise
         except KalaTrioError as error:
-            form = Form(fields.filled(given), view=view, version=version)
+            form = await _previewed(site, given, view)
             return _answer(_refused(form, error), status_of(error))
         return go_to(path_of(job_id))
 
@@ -191,9 +191,10 @@ async def _previewed(site: Site, given: Given, view: JobView | None = None) -> F
 
 
 def _refused(form: Form, error: KalaTrioError) -> Form:
-    """Return a form with what was wrong with it."""
+    """Return a form with what was wrong with it, which is said once."""
     key = error.field if isinstance(error, Refused) else ""
-    return Form(form.texts, None, str(error), key, form.view, form.version)
+    told = None if form.preview and form.preview.key == key else form.preview
+    return Form(form.texts, told, str(error), key, form.view, form.version)
 
 
 def _answer(form: Form, status: int = 200) -> Response:
