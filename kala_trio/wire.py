@@ -165,7 +165,7 @@ def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:
         "started_at": encode_time(run.started_at),
         "ended_at": encode_time(run.ended_at) if run.ended_at else None,
         "outcome": run.outcome,
-        "reason": _reason_of(run, encoded[-1]["reason"]),
+        "reason": reason_of_run(run, attempts),
         "next_attempt_at": encode_time(run.pause.until) if run.pause else None,
         "attempts": encoded,
     }
@@ -180,14 +180,19 @@ def _encode_trigger(trigger: Trigger) -> dict[str, object]:
     }
 
 
-def _reason_of(run: Run, of_last_attempt: object) -> object:
+def reason_of_run(run: Run, attempts: Sequence[Attempt]) -> str | None:
+    """Say why a run did not succeed: as its last attempt does, or as who cancelled it."""
     match run.outcome:
         case None:
             return None
         case Outcome.CANCELLED:
             return run.ending
         case _:
-            return of_last_attempt
+            return _reason_of(attempts[-1])
+
+
+def _reason_of(attempt: Attempt) -> str | None:
+    return reason_of(attempt.result) if attempt.result else None
 
 
 def _encode_attempt(attempt: Attempt) -> dict[str, object]:
@@ -195,7 +200,7 @@ def _encode_attempt(attempt: Attempt) -> dict[str, object]:
         "number": attempt.number,
         "started_at": encode_time(attempt.started_at),
         "ended_at": encode_time(attempt.ended_at) if attempt.ended_at else None,
-        "reason": reason_of(attempt.result) if attempt.result else None,
+        "reason": _reason_of(attempt),
     }
 
 

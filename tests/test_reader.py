@@ -34,6 +34,7 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.core.slots import Limits
+from kala_trio.store.finding import JobState, Search
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader, Totals
 
@@ -148,6 +149,36 @@ async def test_totals_tell_how_many_run_and_wait_in_all_and_by_tag(
 def kept(commands: Sequence[Command]) -> list[Record]:
     """Return what is to be made durable."""
     return [each for each in commands if not isinstance(each, Act)]
+
+
+async def test_a_reader_knows_what_a_deletion_takes_with_it_as_the_scheduler_does(
+    journal: Journal, reader: Reader
+) -> None:
+    """D5: of a job all of whose parents go, however they go."""
+    scheduler = Scheduler()
+    parents = {"a": "", "b": "", "c": "a", "d": "ab", "e": "ac", "f": "cd", "g": "e", "h": "eg"}
+    for job_id, some in parents.items():
+        definition = Definition(job_id * 2, "true", parent_jobs=tuple(some))
+        await journal.commit(kept(scheduler.handle(Create(job_id, definition), START)))
+    assert reader.deleted_with("a") == [(each, each * 2) for each in "acegh"]
+    assert reader.deleted_with("x") == []
+    await journal.commit(kept(scheduler.handle(Delete("a"), START)))
+    assert [view.job.id for view in reader.jobs()] == ["b", "d", "f"]
+    assert reader.names(["a", "b"]) == {"b": "bb"}
+
+
+async def test_jobs_are_counted_as_they_are_found_and_each_commit_is_noticed(
+    journal: Journal, reader: Reader
+) -> None:
+    """H3."""
+    for number, disabled in enumerate((True, False, False)):
+        version = reader.version()
+        progress = Progress(f"{number}", disabled)
+        await journal.commit([Keep(job(f"{number}", number)), Keep(progress)])
+        assert reader.version() != version
+        assert reader.version() == reader.version()
+    assert reader.count(Search()) == 3
+    assert reader.count(Search(state=JobState.DISABLED)) == 1
 
 
 def test_totals_of_no_jobs_are_zero(reader: Reader) -> None:

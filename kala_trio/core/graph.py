@@ -1,7 +1,7 @@
 """Who follows whom: parents, children, failure jobs; circles, and what goes with a deletion."""
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
@@ -65,13 +65,15 @@ def _reached(state: State, origins: Iterable[str], end: str) -> set[str]:
     return reached
 
 
-def deleted_with(state: State, job_id: str) -> list[str]:
+def deleted_with(
+    job_id: str, children_of: Callable[[str], Iterable[str]], count_parents: Callable[[str], int]
+) -> list[str]:
     """List the jobs that go when ``job_id`` goes, itself first: children left alone (rule D5)."""
     gone = [job_id]
     parents_left: dict[str, int] = {}
     for each in gone:  # grows while it is walked
-        for child in state.children_of(each):
-            left = parents_left.get(child, len(state.jobs[child].definition.parent_jobs)) - 1
+        for child in children_of(each):
+            left = (parents_left[child] if child in parents_left else count_parents(child)) - 1
             parents_left[child] = left
             if not left:
                 gone.append(child)

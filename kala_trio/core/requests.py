@@ -64,7 +64,7 @@ class Requests:
             case Edit():
                 self._edit(job(request.job_id), request)
             case Delete(job_id):
-                self._delete(graph.deleted_with(self._state, job(job_id).id))
+                self._delete(self._gone_with(job(job_id)))
             case DeleteAll():
                 self._delete(sorted(self._state.jobs, key=lambda each: job(each).number))
             case Start(job_id):
@@ -151,6 +151,12 @@ class Requests:
             each for each in progress.latest_missed if each.cause is not Cause.OCCURRENCE
         )
         self._state.keep(replace(progress, next=first, latest_missed=others))
+
+    def _gone_with(self, job: Job) -> list[str]:
+        jobs = self._state.jobs
+        return graph.deleted_with(
+            job.id, self._state.children_of, lambda each: len(jobs[each].definition.parent_jobs)
+        )
 
     def _delete(self, gone: list[str]) -> None:
         left_behind: dict[str, None] = {}

@@ -95,6 +95,17 @@ def find(
     return [job_id for job_id, *_ in shown], last
 
 
+def count(database: sqlite3.Connection, search: Search) -> int:
+    """Return how many jobs fit."""
+    conditions, values = _conditions(search)
+    query = (
+        "SELECT count(*) FROM jobs JOIN progress ON job_id = id "  # noqa: S608
+        f"WHERE {' AND '.join(conditions) or '1'}"
+    )
+    ((found,),) = database.execute(query, values)
+    return int(found)
+
+
 def _conditions(search: Search) -> tuple[list[str], list[str | int]]:
     conditions: list[str] = []
     values: list[str | int] = []

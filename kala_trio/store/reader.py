@@ -12,10 +12,11 @@ from weakref import WeakKeyDictionary
 from msgspec import Struct
 
 from kala_trio.core.errors import Unavailable
+from kala_trio.core.graph import deleted_with
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
-from kala_trio.store.finding import Mark, Search, find
+from kala_trio.store.finding import Mark, Search, count, find
 from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
 from kala_trio.store.outbox import Delivery, deliveries
 from kala_trio.store.trouble import UNREADABLE, sentence
@@ -65,6 +66,7 @@ class Reader:
         """Read the file at ``path``, which must be there by the first use."""
         self._path = path
         self._idle: list[Connection] = []
+        self._watch: Connection | None = None
         self._totals = WeakKeyDictionary[Connection, tuple[int, Totals]]()
 
     def job(self, job_id: str) -> JobView | None:
@@ -124,6 +126,35 @@ class Reader:
             views = {view.job.id: view for view in _views(database, found, ids)}
             return [views[job_id] for job_id in ids], mark
 
+    def count(self, search: Search) -> int:
+        """Return how many jobs fit."""
+        with self._database() as database:
+            return count(database, search)
+
+    def names(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return what those of these jobs are called that are there."""
+        with self._database() as database:
+            query = (
+                "SELECT id, json_extract(definition, '$.name') FROM jobs "
+                "WHERE id IN (SELECT value FROM json_each(?))"
+            )
+            return dict(database.execute(query, (json.dumps([*job_ids]),)))
+
+    def deleted_with(self, job_id: str) -> list[tuple[str, str]]:
+        """Return the jobs that go when that one goes, itself first, each by id and name (D5)."""
+        with self._database() as database:
+            children = (
+                "SELECT child FROM edges JOIN jobs ON child = id WHERE parent = ? ORDER BY number"
+            )
+            parents = "SELECT count(*) FROM edges WHERE child = ?"
+            gone = deleted_with(
+                job_id,
+                lambda each: [child for (child,) in database.execute(children, (each,))],
+                lambda each: int(database.execute(parents, (each,)).fetchone()[0]),
+            )
+        names = self.names(gone)
+        return [(each, names[each]) for each in gone if each in names]
+
     def run(self, run_id: str) -> Run | None:
         """Return the run of that id, if there is one; a deleted job's too."""
         with self._database() as database:
@@ -160,8 +191,20 @@ class Reader:
                 self._totals[database] = (version, totals)
             return totals
 
+    def version(self) -> int:
+        """Return a number that each commit changes; only one thread may ask for it."""
+        try:
+            self._watch = self._watch or open_database(self._path, read_only=True)
+            ((version,),) = self._watch.execute("PRAGMA data_version")
+        except UNREADABLE as error:
+            raise Unavailable(sentence(self._path, "cannot be read", error)) from error
+        return int(version)
+
     def close(self) -> None:
         """Close the connections."""
+        if self._watch:
+            self._watch.close()
+            self._watch = None
         while self._idle:
             self._idle.pop().close()
 

@@ -78,9 +78,13 @@ def _error(status: int, sentence: str) -> Response:
     return json_answer(wire.encode({"error": sentence}), status)
 
 
+def status_of(error: KalaTrioError) -> int:
+    """Return the status by which an error is told."""
+    return next(status for kind, status in _STATUS.items() if isinstance(error, kind))
+
+
 async def _answer_error(error: KalaTrioError) -> Response:
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    response = _error(status, str(error))
+    response = _error(status_of(error), str(error))
     if isinstance(error, Unavailable):
         response.headers["Retry-After"] = "1"
     return response

@@ -24,7 +24,7 @@ from kala_trio.core.messages import (
     Request,
     Start,
 )
-from kala_trio.store.finding import JobState, Mark, Order, Search
+from kala_trio.store.finding import Mark
 from kala_trio.store.reader import JobView, Reader
 from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
@@ -33,7 +33,9 @@ from kala_trio.web.application import Application
 from kala_trio.web.edits import add_edits, show_job
 from kala_trio.web.notices import add_notices
 from kala_trio.web.openapi import add_openapi
-from kala_trio.web.queries import PAGE, USUAL_PAGE, Query, written
+from kala_trio.web.pages.frame import Site
+from kala_trio.web.pages.site import add_pages
+from kala_trio.web.queries import PAGE, SEARCHES, USUAL_PAGE, Query, search_of, written
 from kala_trio.web.runs import add_outputs, add_runs
 
 log = logging.getLogger(__name__)
@@ -47,7 +49,6 @@ _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
 # A UUID, as it is or in quotes.
 _KEY = re.compile('"?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"?')
-_SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -67,10 +68,10 @@ def create_app(
 
     Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
     """
-    app = Application("kala_trio")
+    app = Application("kala_trio", static_folder=None)
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Clients lose the body of a POST that is redirected, so nothing ever is.
+    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
@@ -98,8 +99,8 @@ def create_app(
     async def list_jobs() -> Response:
         if not request.args:
             return await read(lambda: {"jobs": _encoded(reader.jobs())})
-        query = Query(request.args, ("limit", "cursor", *_SEARCHES))
-        search, after = _search(query), query.cursor(Mark)
+        query = Query(request.args, ("limit", "cursor", *SEARCHES))
+        search, after = search_of(query), query.cursor(Mark)
         limit = query.number("limit", USUAL_PAGE, most=PAGE)
 
         def page() -> object:
@@ -145,6 +146,7 @@ def create_app(
     add_notices(app, reader, threads)
     add_edits(app, reader, ask, acceptance)
     add_openapi(app)
+    add_pages(app, Site(reader, ask, acceptance, output, threads, is_closing))
     answer_errors(app, _largest)
     return app
 
@@ -171,23 +173,6 @@ def _wanted_id(reader: Reader) -> str:
 
 def _encoded(views: Iterable[JobView]) -> dict[str, object]:
     return {view.job.id: wire.encode_job(view) for view in views}
-
-
-def _search(query: Query) -> Search:
-    sort = query.text("sort")
-    orders = [*(each.value for each in Order), *(f"-{each.value}" for each in Order)]
-    if sort and sort not in orders:
-        problem = f"must be one of {', '.join(orders)}"
-        raise Refused("sort", problem, found=sort, example="sort=-next_run_at")
-    return Search(
-        query.text("name"),
-        query.text("owner"),
-        query.text("tag"),
-        query.choice("state", JobState),
-        query.instant("next_before"),
-        Order(sort.removeprefix("-") or Order.CREATED),
-        sort.startswith("-"),
-    )
 
 
 class _Sized(TrioRequest):

@@ -9,12 +9,16 @@ from typing import TypeVar
 import msgspec
 
 from kala_trio.core.errors import Refused
+from kala_trio.store.finding import JobState, Order, Search
 
 PAGE = 1000
 """The most jobs of a search, or entries of the history, in one answer."""
 
 USUAL_PAGE = 100
 """How many there are in it if the request doesn't say."""
+
+SEARCHES = ("name", "owner", "tag", "state", "next_before", "sort")
+"""The parameters by which jobs are looked for."""
 
 E = TypeVar("E", bound=StrEnum)
 S = TypeVar("S", bound=msgspec.Struct)
@@ -83,6 +87,24 @@ class Query:
         except (ValueError, msgspec.MsgspecError, RecursionError):
             problem = "must be the next of an answer"
             raise Refused("cursor", problem, found=text, example="none, for the first") from None
+
+
+def search_of(query: Query) -> Search:
+    """Return which jobs a request looks for, and in what order."""
+    sort = query.text("sort")
+    orders = [*(each.value for each in Order), *(f"-{each.value}" for each in Order)]
+    if sort and sort not in orders:
+        problem = f"must be one of {', '.join(orders)}"
+        raise Refused("sort", problem, found=sort, example="sort=-next_run_at")
+    return Search(
+        query.text("name"),
+        query.text("owner"),
+        query.text("tag"),
+        query.choice("state", JobState),
+        query.instant("next_before"),
+        Order(sort.removeprefix("-") or Order.CREATED),
+        sort.startswith("-"),
+    )
 
 
 def written(cursor: msgspec.Struct | None) -> str | None:

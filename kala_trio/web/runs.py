@@ -106,7 +106,7 @@ def add_outputs(
             response = Response(follow(path, is_over))
             response.timeout = None
         else:
-            body = await in_thread(_output_of, path, limiter=threads)
+            body = await in_thread(output_of, path, limiter=threads)
             response = Response(body[-tail:])
         response.content_type = "text/plain; charset=utf-8"
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -140,7 +140,8 @@ def _captured(path: Path) -> Output:
         raise Unavailable(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _output_of(path: Path) -> bytes:
+def output_of(path: Path) -> bytes:
+    """Return what a run has written so far; raises Unavailable."""
     captured = _captured(path)
     gap = left_out(captured.omitted) if captured.omitted else b""
     return captured.head + gap + captured.tail

@@ -87,7 +87,7 @@ _BOUNDS: dict[str, Schema] = {
         "maxItems": remote.MOST_CODES,
     },
 }
-_MEANINGS = {
+MEANINGS = {
     "name": "What to call it",
     "command": "Required, but for a remote job, which has none; run without a shell",
     "owner": "Whose it is; the daemon's default owner if it is empty",
@@ -140,9 +140,13 @@ _MEANINGS = {
     "remote_properties.expected_response_codes": "What counts as success; none is 200 alone",
     "remote_properties.follow_redirects": "Go where a redirect leads",
 }
+"""What each key of a job says of it."""
+
 _OWN_KEYS = {key for group in GROUPS.values() for key in group.__struct_fields__}
 _STRUCTS: tuple[type[Struct], ...] = (Definition, *GROUPS.values())
-_DEFAULTS = {each.name: each.default for struct in _STRUCTS for each in fields(struct)}
+DEFAULTS = {each.name: each.default for struct in _STRUCTS for each in fields(struct)}
+"""What each key of a job is if nobody says, nothing for those that somebody must say."""
+
 _REMOTE_DEFAULTS = {each.name: each.default for each in fields(Remote)}
 _TYPE = told(int, "0 is a command, 1 is a request", enum=[0, 1])
 _NEEDS = {
@@ -167,7 +171,7 @@ _REFERENCES: dict[str, Schema] = {
 
 def _new_job() -> Schema:
     """Return a job as it may be written; as Go does it, null may stand for a text or a list."""
-    keys = {key: _written(key, hint, _DEFAULTS[key]) for key, hint in KEYS.items()}
+    keys = {key: _written(key, hint, DEFAULTS[key]) for key, hint in KEYS.items()}
     keys |= {
         "name": keys["name"] | {"type": "string", "minLength": 1},
         "type": _TYPE | {"default": 0},
@@ -187,12 +191,12 @@ def _written_remote() -> Schema:
         each: _written(f"remote_properties.{each}", hint, _REMOTE_DEFAULTS[each])
         for each, hint in get_type_hints(Remote).items()
     }
-    described = told(an_object(keys, keys), _MEANINGS["remote_properties"], default=None)
+    described = told(an_object(keys, keys), MEANINGS["remote_properties"], default=None)
     return or_null(described) | {"additionalProperties": False}
 
 
 def _written(key: str, hint: Any, default: object) -> Schema:
-    schema = told(hint, _MEANINGS[key]) | _BOUNDS.get(key, {})
+    schema = told(hint, MEANINGS[key]) | _BOUNDS.get(key, {})
     schema["examples"] = [json.JSONDecoder().raw_decode(EXAMPLES[key])[0]]
     if default is not NODEFAULT:
         schema["default"] = {} if schema["type"] == "object" else default
@@ -218,8 +222,8 @@ def _patch_of(schema: Schema) -> Schema:
 
 def _job() -> dict[str, Any]:
     """Return the keys of a job, with those of both generations."""
-    shown = {key: told(hint, _MEANINGS[key]) for key, hint in KEYS.items() if key not in _CHANGED}
-    shown |= {key: told(hint, _MEANINGS[key]) for key, hint in _CHANGED.items()}
+    shown = {key: told(hint, MEANINGS[key]) for key, hint in KEYS.items() if key not in _CHANGED}
+    shown |= {key: told(hint, MEANINGS[key]) for key, hint in _CHANGED.items()}
     return shown | {"type": _TYPE} | _COUNTS | _STATE
 
 

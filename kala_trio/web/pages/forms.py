@@ -1,0 +1,224 @@
+"""The forms by which a job is created and edited, and what its schedule would mean."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from msgspec import Struct
+from quart import Blueprint, Response, request
+
+from kala_trio import wire
+from kala_trio.core.definition import Timing
+from kala_trio.core.errors import KalaTrioError, NotFound, Outdated, Refused
+from kala_trio.core.job import Job, Occurrence
+from kala_trio.core.messages import Create, Edit
+from kala_trio.core.occurrences import first_occurrence, is_timed_alike, schedule_of
+from kala_trio.core.timetable import zone_of
+from kala_trio.store.reader import JobView
+from kala_trio.threads import in_thread
+from kala_trio.web.acceptance import Acceptance
+from kala_trio.web.answers import found, status_of
+from kala_trio.web.pages import fields
+from kala_trio.web.pages.fields import Given
+from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
+from kala_trio.web.pages.job import path_of
+from kala_trio.web.pages.words import absolute
+
+UPCOMING = 5
+"""How many occurrences a preview shows."""
+
+_TIMED = ("schedule", "time_zone", "parent_jobs", "epsilon", *Timing.__struct_fields__)
+_STAND_IN = {"name": "preview", "command": "true"}
+# A sentence about what is empty says more than one about what is missing.
+_EMPTY: dict[str, Any] = {"name": "", "command": ""}
+
+
+class Preview(Struct, frozen=True):
+    """What a schedule would mean: a sentence, and perhaps some instants, each as its zone has it.
+
+    ``key`` is the field at fault, if there is a fault.
+    """
+
+    sentence: str
+    times: tuple[tuple[datetime, str], ...] = ()
+    key: str = ""
+
+
+class Form(Struct, frozen=True):
+    """A form as it is shown: ``texts`` in its fields, and what is wrong with one of them."""
+
+    texts: Mapping[str, str]
+    preview: Preview | None = None
+    problem: str = ""
+    key: str = ""
+    view: JobView | None = None
+    version: str = ""
+
+    def context(self) -> Context:
+        """Return what its template is given."""
+        return {
+            "form": self,
+            "first": [fields.FIELDS[key] for key in fields.FIRST],
+            "sections": fields.sections(),
+            "is_placed": self.key in self.texts,
+        }
+
+
+def add_forms(pages: Blueprint, site: Site) -> None:
+    """Add the forms, and their previews."""
+    _add_new(pages, site)
+    _add_edit(pages, site)
+
+    @pages.post("/webui/preview/")
+    async def preview_schedule() -> Response:
+        given = await fields_of_form()
+        job_id = request.args.get("job", "")
+        view = found(site.reader.job(job_id), job_id) if job_id else None
+        form = await _previewed(site, given, view)
+        return shown(render("preview.html", {"form": form, "now": datetime.now(UTC)}))
+
+
+def _add_new(pages: Blueprint, site: Site) -> None:
+    @pages.get("/webui/new/")
+    async def get_new() -> Response:
+        return await site.page("form.html", lambda now: _new(site, now).context())
+
+    @pages.post("/webui/new/")
+    async def create_job() -> Response:
+        given = await fields_of_form()
+        if "preview" in given:
+            return _answer(await _previewed(site, given))
+        try:
+            body = wire.encode(_EMPTY | _without_none(fields.patch({}, given)))
+            definition = await in_thread(site.acceptance.job, body, limiter=site.threads)
+            job_id = site.acceptance.new_id()
+            await site.ask(Create(job_id, definition))
+        except KalaTrioError as error:
+            return _answer(_refused(await _previewed(site, given), error), status_of(error))
+        return go_to(path_of(job_id))
+
+
+def _add_edit(pages: Blueprint, site: Site) -> None:
+    @pages.get("/webui/job/<job_id>/edit/")
+    async def get_edit(job_id: str) -> Response:
+        def read(_: datetime) -> Context:
+            view = found(site.reader.job(job_id), job_id)
+            texts = fields.texts(_before(view))
+            version = str(view.progress.version)
+            told = _told(view.job, view.progress.next)
+            return Form(texts, told, view=view, version=version).context()
+
+        return await site.page("form.html", read)
+
+    @pages.post("/webui/job/<job_id>/edit/")
+    async def edit_job(job_id: str) -> Response:
+        given = await fields_of_form()
+        view = found(site.reader.job(job_id), job_id)
+        if "preview" in given:
+            return _answer(await _previewed(site, given, view))
+        (version,) = given.get("version", [""])[-1:]
+        try:
+            if version != str(view.progress.version):
+                raise _outdated()
+            body = wire.encode(fields.patch(_before(view), given))
+            definition = await in_thread(
+                site.acceptance.patch, _before(view), body, limiter=site.threads
+            )
+            await site.ask(Edit(job_id, definition, view.progress.version))
+        except NotFound:
+            raise
+        except KalaTrioError as error:
+            form = await _previewed(site, given, view)
+            return _answer(_refused(form, error), status_of(error))
+        return go_to(path_of(job_id))
+
+
+def preview(acceptance: Acceptance, given: Given, view: JobView | None, now: datetime) -> Preview:
+    """Return what the schedule in a form would mean from now on; nothing is created."""
+    before = _before(view) if view else {}
+    timed = {key: given.get(key, []) for key in _TIMED}
+    try:
+        changes = fields.patch({key: before[key] for key in _TIMED if key in before}, timed)
+        kept = {key: value for key, value in before.items() if key in _TIMED}
+        definition = acceptance.patch(kept | _STAND_IN, wire.encode(changes))
+        if view and is_timed_alike(view.job, definition):
+            return _told(view.job, view.progress.next)
+        job = Job(view.job.id if view else "", 1, now, definition)
+        return _told(job, first_occurrence(job))
+    except Refused as error:
+        return Preview(str(error), key=error.field)
+
+
+def _told(job: Job, coming: Occurrence | None) -> Preview:
+    definition = job.definition
+    times = schedule_of(job)
+    if times is None:
+        return Preview("Runs after its parents.")
+    if coming is None:
+        return Preview("Nothing will run by itself.")
+    if not (definition.schedule or definition.timing.cron or definition.timing.schedules):
+        return Preview("Runs once, as soon as it is there.", _in_zone(job, [coming.at]))
+    upcoming: list[datetime] = []
+    while coming and len(upcoming) < UPCOMING:
+        upcoming.append(coming.at)
+        coming = times.next_after(coming.at)
+    sentence = "The next runs:" if coming else "The next runs, and then no more:"
+    return Preview(sentence, _in_zone(job, upcoming))
+
+
+def _in_zone(job: Job, some: list[datetime]) -> tuple[tuple[datetime, str], ...]:
+    zone = zone_of(job.definition.schedule, job.definition.time_zone, job.scheduled_from)
+    return tuple((at, _wall(at, zone)) for at in some)
+
+
+def _wall(at: datetime, zone: tzinfo) -> str:
+    try:
+        return at.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")
+    except OverflowError:  # it is in the year 10000 there
+        return absolute(at)
+
+
+def _new(site: Site, now: datetime) -> Form:
+    return Form(fields.texts({}), preview(site.acceptance, {}, None, now))
+
+
+async def _previewed(site: Site, given: Given, view: JobView | None = None) -> Form:
+    """Return a form as it was filled in, with what its schedule would mean."""
+    now = datetime.now(UTC)
+    told = await in_thread(preview, site.acceptance, given, view, now, limiter=site.threads)
+    (version,) = given.get("version", [""])[-1:]
+    return Form(fields.filled(given), told, view=view, version=version)
+
+
+def _refused(form: Form, error: KalaTrioError) -> Form:
+    """Return a form with what was wrong with it, which is said once."""
+    key = error.field if isinstance(error, Refused) else ""
+    told = None if form.preview and form.preview.key == key else form.preview
+    return Form(form.texts, told, str(error), key, form.view, form.version)
+
+
+def _answer(form: Form, status: int = 200) -> Response:
+    context = form.context() | {"now": datetime.now(UTC)}
+    response = shown(render("form.html", context), status)
+    if status == 503:
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+def _before(view: JobView) -> dict[str, object]:
+    return wire.encode_definition(view.job.definition, view.progress.disabled)
+
+
+def _without_none(changes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in changes.items()
+        if value is not None
+    }
+
+
+def _outdated() -> Outdated:
+    return Outdated(
+        "somebody else has changed this job since the form was opened; open it again, and change "
+        "that"
+    )

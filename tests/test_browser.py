@@ -1,0 +1,217 @@
+"""The pages in a real browser: Debian's Chromium, driven by Playwright, judged by axe-core.
+
+Both are optional: ``pip install --group browser`` and ``apt-get install chromium``.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.daemon import FUTURE, Daemon, eventually, fifo
+
+CHROMIUM = Path("/usr/bin/chromium")
+if not CHROMIUM.exists():
+    pytest.skip("there is no /usr/bin/chromium", allow_module_level=True)
+playwright = pytest.importorskip("playwright.sync_api", reason="pip install --group browser")
+axe_package = pytest.importorskip("axe_playwright_python", reason="pip install --group browser")
+
+AXE = next(Path(axe_package.__file__).parent.rglob("axe.min.js"))
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+COLOURS = r"\033[1;31mred\033[0m \033[42mgreen\033[49m <img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """Run a browser for all tests here."""
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(chromium: Any, daemon: Daemon) -> Iterator[Any]:
+    """Open a tab, in which nothing may be refused or go wrong."""
+    context = chromium.new_context(base_url=daemon.url, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("console", lambda it: problems.append(it.text) if it.type == "error" else None)
+    yield page
+    context.close()
+    assert problems == []
+
+
+@pytest.fixture
+def busy(daemon: Daemon, tmp_path: Path) -> Iterator[str]:
+    """Have jobs in all states; return the id of one that runs, until the test is over."""
+    line = f"printf '{COLOURS}\\n'; cat {fifo(tmp_path, 'busy')}"
+    job_id = daemon.create(name="busy", command=line, shell=True, schedule=FUTURE, tags=["t"])
+    for _ in range(3):
+        daemon.post(f"/job/start/{job_id}/")
+    child = daemon.create(name="child", command="true", parent_jobs=[job_id])
+    failing = daemon.create(name="bad", command="false", schedule=FUTURE, retries=2)
+    daemon.post(f"/job/start/{failing}/")
+    daemon.post(f"/job/disable/{child}/")
+    eventually(lambda: daemon.outcomes(failing) == ["failed"])
+    eventually(lambda: "red" in daemon.output(f"{job_id}.1"))
+    yield job_id
+    for number in (1, 2):
+        daemon.post(f"/run/cancel/{job_id}.{number}/")
+        eventually(lambda: daemon.outcomes(job_id).count("cancelled") == number)  # noqa: B023
+
+
+def paths(daemon: Daemon, job_id: str) -> list[str]:
+    """Return the pages there are, each in a state that shows most of it."""
+    failing = next(iter(daemon.get("/job/?name=bad&sort=-created")["jobs"]))
+    return [
+        *(
+            "/webui/",
+            "/webui/jobs/",
+            "/webui/jobs/?name=nothing",
+            "/webui/history/",
+            "/webui/new/",
+            "/webui/no/",
+        ),
+        *(f"/webui/job/{job_id}/{what}" for what in ("", "edit/", "delete/")),
+        *(f"/webui/run/{job_id}.1/", f"/webui/run/{failing}.1/"),
+    ]
+
+
+def test_a_job_made_in_the_form_is_watched_as_it_runs(
+    daemon: Daemon, tab: Any, tmp_path: Path
+) -> None:
+    """From the first letter of its name to its last word, without a page being loaded again."""
+    gate = fifo(tmp_path)
+    tab.goto("/webui/")
+    tab.get_by_role("link", name="New job").click()
+    tab.get_by_label("Name", exact=True).fill("watched")
+    tab.get_by_label("Command", exact=True).fill(
+        f"while read line; do echo got $line; done < {gate}"
+    )
+    preview = tab.locator("#preview")
+    tab.get_by_label("Schedule", exact=True).fill("R/2099-01-01")
+    playwright.expect(preview).to_contain_text("schedule: ")
+    tab.get_by_label("Schedule", exact=True).fill(FUTURE)
+    playwright.expect(preview).to_contain_text("Fri 2099-01-02 00:00:00 UTC")
+    tab.get_by_text("How the command runs").click()
+    tab.get_by_label("Shell", exact=True).check()
+    tab.get_by_role("button", name="Create").click()
+    tab.get_by_role("button", name="Start now").click()
+    tab.get_by_role("link", name="Run 1").first.click()
+    written = tab.get_by_label("What the run has written")
+    playwright.expect(tab.locator("#title")).to_contain_text("running")
+    tab.evaluate("window.isSame = true")
+    with gate.open("w") as go:
+        for number in range(3):
+            go.write(f"{number}\n")
+            go.flush()
+            playwright.expect(written).to_contain_text(f"got {number}")
+    playwright.expect(tab.locator("#title")).to_contain_text("succeeded")
+    assert written.inner_text() == "got 0\ngot 1\ngot 2\n"
+    assert tab.get_by_role("button", name="Cancel").count() == 0
+    assert tab.evaluate("window.isSame")
+
+
+def test_colours_become_classes_and_hostile_output_stays_text(
+    daemon: Daemon, tab: Any, busy: str
+) -> None:
+    tab.goto(f"/webui/run/{busy}.1/")
+    written = tab.get_by_label("What the run has written")
+    playwright.expect(written.locator(".sgr-bold.sgr-1")).to_have_text("red")
+    playwright.expect(written.locator(".sgr-on-2")).to_have_text("green")
+    assert written.inner_text() == "red green <img src=x onerror=alert(1)>\n"
+    assert written.locator("img").count() == 0
+
+
+def test_the_overview_changes_by_itself_and_keeps_the_focus(daemon: Daemon, tab: Any) -> None:
+    tab.goto("/webui/")
+    tab.evaluate("window.isSame = true")
+    tab.locator("#counts a").nth(3).focus()
+    job_id = daemon.create(name="just failed", command="false", schedule=FUTURE)
+    daemon.post(f"/job/start/{job_id}/")
+    link = tab.locator("#lists").get_by_role("link", name="just failed")
+    playwright.expect(link.first).to_be_visible()
+    playwright.expect(tab.locator("#counts a").nth(3)).to_be_focused()
+    assert tab.evaluate("window.isSame")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_barrier_on_any_page(
+    daemon: Daemon, chromium: Any, busy: str, scheme: str
+) -> None:
+    """Contrasts, labels, headings and roles: WCAG 2.2, levels A and AA, and best practices."""
+    context = chromium.new_context(base_url=daemon.url, color_scheme=scheme)
+    page = context.new_page()
+    for path in paths(daemon, busy):
+        page.goto(path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run()")
+        told = [
+            (each["id"], [node["html"][:200] for node in each["nodes"]])
+            for each in found["violations"]
+        ]
+        assert told == [], path
+    context.close()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_nothing_is_wider_than_the_screen_and_nothing_jumps(
+    daemon: Daemon, chromium: Any, busy: str, width: int
+) -> None:
+    context = chromium.new_context(base_url=daemon.url, viewport={"width": width, "height": 700})
+    page = context.new_page()
+    page.add_init_script(
+        "window.jumps = 0; new PerformanceObserver((list) => { for (const each of "
+        "list.getEntries()) window.jumps += each.value; })"
+        ".observe({type: 'layout-shift', buffered: true})"
+    )
+    for path in paths(daemon, busy):
+        page.goto(path, wait_until="load")
+        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert page.evaluate("window.jumps") < 0.02, path
+    context.close()
+
+
+def test_a_keyboard_is_enough_to_find_a_job_and_start_it(daemon: Daemon, tab: Any) -> None:
+    job_id = daemon.create(name="by keyboard", command="true", schedule=FUTURE)
+    tab.goto("/webui/jobs/")
+    tab.keyboard.press("Tab")
+    playwright.expect(tab.get_by_text("Skip to the content")).to_be_focused()
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    tab.keyboard.press("Tab")
+    playwright.expect(tab.get_by_label("Name", exact=True)).to_be_focused()
+    tab.keyboard.type("by keyboard")
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(re.compile("name=by"))
+    tab.get_by_role("link", name="by keyboard").focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_url(re.compile(job_id))
+    tab.get_by_role("button", name="Start now").focus()
+    tab.keyboard.press("Enter")
+    eventually(lambda: daemon.outcomes(job_id) == ["succeeded"])
+    playwright.expect(tab.locator("#entries")).to_contain_text("succeeded")
+
+
+def test_a_form_is_sent_and_an_output_read_without_a_script(daemon: Daemon, chromium: Any) -> None:
+    context = chromium.new_context(base_url=daemon.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/webui/new/")
+    page.locator("[name=name]").fill("no script")
+    page.locator("[name=command]").fill("echo 'so it is'")
+    page.locator("[name=schedule]").fill("R2//PT1000H")
+    page.get_by_role("button", name="Preview").click()
+    assert "The next runs, and then no more" in page.locator("#preview").inner_text()
+    page.get_by_role("button", name="Create").click()
+    job_id = page.url.split("/")[-2]
+    eventually(lambda: daemon.outcomes(job_id) == ["succeeded"])
+    page.reload()
+    page.get_by_role("link", name="Run 1").click()
+    assert page.locator("#written").inner_text() == "so it is\n"
+    context.close()

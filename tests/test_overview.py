@@ -1,0 +1,118 @@
+"""The first page, and how it is told that something has changed, by a real daemon."""
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
+from tests.visitor import Visitor, assert_safe, finished
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Daemon]:
+    with running(tmp_path / "kala.db") as daemon:
+        yield daemon
+
+
+@contextmanager
+def events(daemon: Daemon, seen: str) -> Iterator[Iterator[bytes]]:
+    """Listen for changes since a page was seen."""
+    url = f"{daemon.url}/webui/events/?seen={seen}"
+    with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        yield (line for line in iter(answer.readline, b"") if line.startswith(b"data:"))
+
+
+def seen(daemon: Daemon) -> str:
+    """Return what the first page says of when it was made."""
+    return next(
+        given["data-live"] for _, given in Visitor(daemon).get("/").tags if "data-live" in given
+    )
+
+
+def test_whoever_names_no_page_gets_the_overview(daemon: Daemon) -> None:
+    visitor = Visitor(daemon)
+    assert visitor.send("GET", "/")[0] == 303
+    page = visitor.get("/")
+    assert page.path == "/webui/"
+    assert_safe(page)
+    assert "There are no jobs yet" in page.text
+    assert page.links["Create the first one"] == "/webui/new/"
+
+
+def test_the_overview_names_failures_runs_misses_and_what_comes(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    run_id = finished(daemon, "exit 9", name="<broken>")
+    held = daemon.create(name="<held>", command=f"cat {fifo(tmp_path)}", schedule=FUTURE)
+    for _ in range(3):
+        daemon.post(f"/job/start/{held}/")
+    eventually(lambda: daemon.job(held).get("pending"))
+    daemon.create(name="off", command="true", schedule=FUTURE, disabled=True)
+    page = Visitor(daemon).get("/")
+    assert len(page.html) < 50_000
+    assert page.by_id("counts") == ("1 failing 1 running 1 waiting 2 enabled 1 disabled")
+    assert page.links["output"] == f"/webui/run/{run_id}/"
+    assert "exit code 9" in page.text
+    assert "1 missed: overlap" in page.text
+    assert page.links["<held>"] == f"/webui/job/{held}/"
+    assert f'href="/webui/run/{held}.1/"' in page.html
+    for number in (1, 2):
+        daemon.post(f"/run/cancel/{held}.{number}/")
+        eventually(lambda: daemon.outcomes(held).count("cancelled") == number)  # noqa: B023
+
+
+def test_the_history_is_searched_over_all_jobs_and_read_page_by_page(daemon: Daemon) -> None:
+    """H1, H2."""
+    finished(daemon, "exit 9", name="<broken>")
+    often = daemon.create(name="often", command="true", schedule="R59//PT0.01S", catch_up="all")
+    eventually(lambda: daemon.outcomes(often).count("succeeded") == 60)
+    visitor = Visitor(daemon)
+    page = visitor.get("/webui/history/")
+    assert_safe(page)
+    assert len(page.html) < 50_000
+    earlier = visitor.get(page.links["Earlier"])
+    assert "<broken>" in earlier.links
+    failed = visitor.submit(page, "Search", outcome="failed", cause="manual", until="2100-01-01")
+    assert "exit code 9" in failed.text
+    assert "often" not in failed.links
+    assert dict(failed.form("Search").fields)["outcome"] == "failed"
+    none = visitor.submit(page, "Search", since="2100-01-01T00:00Z")
+    assert "There is nothing of that kind" in none.text
+
+
+def test_without_a_script_the_page_is_loaded_anew_by_itself(daemon: Daemon) -> None:
+    page = Visitor(daemon).get("/")
+    assert ("meta", {"http-equiv": "refresh", "content": "30"}) in page.tags
+
+
+def test_a_change_is_told_to_who_has_seen_all_until_then(daemon: Daemon) -> None:
+    mark = seen(daemon)
+    assert seen(daemon) == mark
+    with events(daemon, mark) as lines:
+        daemon.create(command="true", schedule=FUTURE)
+        assert next(lines) == b"data: changed\n"
+    assert seen(daemon) != mark
+
+
+def test_who_has_missed_a_change_is_told_at_once(daemon: Daemon) -> None:
+    mark = seen(daemon)
+    daemon.create(command="true", schedule=FUTURE)
+    for outdated in (mark, "", "of-another-process"):
+        with events(daemon, outdated) as lines:
+            assert next(lines) == b"data: changed\n"
+
+
+def test_a_stop_sends_away_who_waits_for_changes(daemon: Daemon) -> None:
+    """C4."""
+    with events(daemon, seen(daemon)) as lines:
+        ended: list[int] = []
+        stop = threading.Thread(target=lambda: ended.append(daemon.end()[0]))
+        stop.start()
+        assert [*lines] == []
+        stop.join(PATIENCE)
+        assert ended == [0]
