@@ -39,7 +39,7 @@ FLOORS = [
     "store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.connection runner.exchange runner.outbound runner.remote runner.dispatch "
-    "keys bodies wire mail report",
+    "phrases cron_words words keys bodies wire mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.edits web.json_schema web.schemas web.openapi web.api web.guard web.worker "
