@@ -87,7 +87,7 @@ def span_of(duration: Duration) -> str:
         for count, decimals, unit in parts
         if count or decimals
     ]
-    return listed(texts)
+    return listed(texts or ["0 seconds"])
 
 
 def every(duration: Duration) -> str:

@@ -3,7 +3,7 @@
 import re
 from calendar import monthrange
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -102,8 +102,9 @@ def remarks(
     if definition.parent_jobs:
         return []
     times = _times(definition, accepted_at, job_id)
-    before = accepted_at - _MOMENT
-    after = max(after, before)
+    # Two of one other zone would be compared by its clock.
+    before = shown(accepted_at, UTC) - _MOMENT
+    after = max(shown(after, UTC), before)
     found = times.last_at(after)
     last = found if found and found.at > before else None
     made: list[Remark] = []

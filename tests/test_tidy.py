@@ -42,8 +42,8 @@ FLOORS = [
     "phrases cron_words words keys bodies wire mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
-    "web.notices web.svg web.layout web.graph web.edits web.json_schema web.schemas web.openapi "
-    "web.api web.guard web.worker web_process daemon",
+    "web.notices web.svg web.layout web.graph web.timeline web.edits web.json_schema "
+    "web.schemas web.openapi web.api web.guard web.worker web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "
