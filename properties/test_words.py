@@ -166,14 +166,14 @@ def test_remarks_are_on_the_occurrences_of_the_core_and_tell_of_those_excluded(
     timing = Timing(schedules=tuple(some), excluded_dates=tuple(excluded), jitter="PT1H")
     definition = Definition("a", "true", time_zone=zone, timing=timing)
     times = times_of("a", "", zone, timing, start)
-    made = remarks(definition, start, start - 2 * _DAY, 300, "a")
+    made = remarks(definition, start, start - 2 * _DAY, 80, "a")
     found: list[Occurrence] = []
     t = start - _MOMENT
-    while len(found) < 300 and (coming := times.next_after(t)):
+    while len(found) < 80 and (coming := times.next_after(t)):
         found.append(coming)
         t = coming.at
     assert [it.occurrence for it in made] == found
-    still = remarks(definition, start, start - _MOMENT, 300)
+    still = remarks(definition, start, start - _MOMENT, 80)
     everything = sorted(test_timetable.apart(some, zone))
     since = start - _MOMENT
     for it in still:
