@@ -81,7 +81,18 @@ def test_every_good_definition_can_be_said_in_one_line_of_words(definition: Defi
 
 
 def test_expressions_with_the_same_words_have_the_same_times() -> None:
-    clocks = ["0 0", "*/5 *", "0,30 *", "0 9,17", "*/20 9-17", "7 *", "0 */6", "0 */4", "* 1"]
+    clocks = [
+        "0 0",
+        "*/5 *",
+        "0,30 *",
+        "0 9,17",
+        "*/20 9-17",
+        "*/5 0-9",
+        "7 *",
+        "0 */6",
+        "0 */4",
+        "* 1",
+    ]
     days = ["*", "1-31", "*/2", "1", "L", "LW", "1,L", "1-7", "2,4,6,8,10,12,14"]
     weekdays = ["*", "0-6", "1-5", "0,6", "7", "SUN", "5#2", "5L", "MON,5#2"]
     meanings: dict[str, set[tuple[object, ...]]] = {}
@@ -184,11 +195,11 @@ def test_remarks_are_on_the_occurrences_of_the_core_and_tell_of_those_excluded(
         since = it.occurrence.at
 
 
-@given(test_cron.expressions, test_cron.zones, test_cron.turns)
+@given(test_cron.expressions, test_cron.zones, test_cron.turns, st.sampled_from([10, 1440]))
 def test_a_cron_job_is_moved_exactly_if_the_clock_skips_a_time_that_it_names(
-    text: str, zone: str, turn: datetime
+    text: str, zone: str, turn: datetime, minutes: int
 ) -> None:
-    start, clock = turn - _DAY, ZoneInfo(zone)
+    start, clock = turn - timedelta(minutes=minutes), ZoneInfo(zone)
     definition = Definition("a", "true", time_zone=zone, timing=Timing(cron=text))
     is_fixed = not any(field.startswith("*") for field in text.split()[:2])
     for it in remarks(definition, start, start, 40):

@@ -48,6 +48,12 @@ def test_what_would_touch_is_one_mark_but_never_of_different_outcomes() -> None:
     )
 
 
+def test_runs_at_the_same_time_are_one_mark_as_long_as_the_longest() -> None:
+    runs = Bar(NOON, NOON + 5 * HOUR, Outcome.LOST), Bar(NOON + HOUR, NOON + 2 * HOUR, Outcome.LOST)
+    (mark,) = of_class(read(draw_timeline([Row("a", runs)], NOON, NOON + 6 * HOUR, NOON)), "run")
+    assert float(mark.attrib["width"]) == 640
+
+
 def test_success_lies_below_and_is_lower_than_what_did_not_succeed() -> None:
     runs = Bar(NOON, NOON + HOUR, Outcome.FAILED), Bar(NOON, NOON + HOUR, Outcome.SUCCEEDED)
     below, above = of_class(read(draw_timeline([Row("a", runs)], NOON, MIDNIGHT, NOON)), "run")

@@ -70,6 +70,7 @@ def test_a_recurrence_is_said_with_its_start_only_where_that_matters(
         ("15 * * * *", "every hour from 00:15 to 23:15"),
         ("10,25 * * * *", "every hour at minutes 10 and 25"),
         ("*/5 9-17 * * MON-FRI", "every 5 minutes from 09:00 to 17:55 on weekdays"),
+        ("*/20 0-9 * * *", "every 20 minutes from 00:00 to 09:40"),
         ("0 18 L * *", "on the last day of the month at 18:00"),
         ("5 0 9 LW * *", "on the last working day of the month at 09:00:05"),
         ("0 9,12 1,15 1,7 *", "on the 1st and the 15th of January and July at 09:00 and 12:00"),
@@ -156,6 +157,24 @@ def test_a_cron_job_in_a_gap_is_said_to_be_moved_to_its_end() -> None:
         datetime(2026, 3, 27, 12, tzinfo=UTC), 1, **nightly, excluded_dates=("2026-03-28",)
     )
     assert away == [("2026-03-29T03:00", [Note.MOVED, Note.CHANGED, Note.EXCLUDED])]
+
+
+def test_a_cron_job_that_goes_by_the_clock_is_not_moved_nor_one_by_a_correction() -> None:
+    hourly = {"cron": "0 * * * *", "time_zone": "Europe/Berlin"}
+    assert noted(datetime(2026, 3, 29, 0, 30, tzinfo=UTC), 1, **hourly) == [
+        ("2026-03-29T03:00", [Note.CHANGED]),
+    ]
+    keys = {"name": "a", "command": "true", "cron": "0 0 * * *", "time_zone": "Pacific/Apia"}
+    accepted_at = datetime(2011, 12, 28, tzinfo=UTC)
+    *_, last = remarks(from_keys(keys), accepted_at, accepted_at, 3)
+    assert (last.local.day, last.notes) == (31, (Note.CHANGED,))
+
+
+def test_a_date_that_was_skipped_before_the_job_was_accepted_is_of_no_account() -> None:
+    keys = {"name": "a", "command": "true", "schedule": "R/2011-12-28T09:00[Pacific/Apia]/P2D"}
+    accepted_at = datetime(2011, 12, 30, 22, tzinfo=UTC)
+    (first,) = remarks(from_keys(keys), accepted_at, accepted_at, 1)
+    assert (first.local.month, first.notes) == (1, ())
 
 
 def test_a_short_month_and_a_skipped_date_are_remarked_on() -> None:
