@@ -40,10 +40,11 @@ FLOORS = [
     "store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
-    "runner.dispatch keys bodies wire letter smtp mail report",
+    "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
-    "web.notices web.edits web.json_schema web.schemas web.openapi "
+    "web.notices web.svg web.layout web.graph web.timeline web.edits web.json_schema web.schemas "
+    "web.openapi "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.site "
     "web.api web.guard web.worker "
