@@ -44,10 +44,11 @@ FLOORS = [
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.svg web.layout web.graph web.timeline web.edits web.json_schema web.schemas "
-    "web.openapi "
+    "web.openapi web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.fields "
-    "web.pages.forms web.pages.overview web.pages.history web.pages.site "
-    "web.api web.guard web.worker "
+    "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in "
+    "web.pages.site "
+    "web.api web.worker "
     "web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "

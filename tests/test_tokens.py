@@ -4,7 +4,9 @@ import json
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from click.testing import CliRunner
 from kala_trio.cli import main
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.tokens import Role, Tokens
-from tests.daemon import FUTURE, Daemon, refusal, running
+from tests.daemon import FUTURE, PATIENCE, Daemon, refusal, running
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -183,3 +185,69 @@ def test_a_token_is_made_shown_and_revoked_by_command_and_used_by_the_others(
         again = shell.invoke(main, listing, env={"KALA_TRIO_TOKEN": secret})
         assert (again.exit_code, "needs a token" in again.output) == (2, True)
     assert shell.invoke(main, ["token", "revoke", "ada", where]).exit_code == 2
+
+
+def visit(
+    daemon: Daemon, method: str, path: str, cookie: str = "", body: bytes | None = None
+) -> tuple[int, dict[str, str], str]:
+    """Ask for a page as a browser does; follow nothing."""
+    connection = HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
+    headers = {"Origin": daemon.url, "Content-Type": "application/x-www-form-urlencoded"}
+    headers |= {"Cookie": cookie} if cookie else {}
+    with closing(connection):
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        found = {name.lower(): value for name, value in answer.getheaders()}
+        return answer.status, found, answer.read().decode()
+
+
+def test_a_browser_signs_in_with_a_token_which_no_script_can_read(
+    locked: tuple[Daemon, dict[Role, str]],
+) -> None:
+    daemon, secrets = locked
+    status, headers, _ = visit(daemon, "GET", "/webui/jobs/")
+    assert (status, headers["location"]) == (303, "/webui/sign-in/")
+    status, _, page = visit(daemon, "GET", "/webui/sign-in/")
+    assert (status, "Token" in page) == (200, True)
+    form = f"token={secrets[Role.READ]}".encode()
+    status, headers, _ = visit(daemon, "POST", "/webui/sign-in/", body=form)
+    assert (status, headers["location"]) == (303, "/webui/")
+    cookie, *flags = headers["set-cookie"].split("; ")
+    assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {*flags}
+    assert visit(daemon, "GET", "/webui/jobs/", cookie)[0] == 200
+    assert visit(daemon, "GET", "/api/v1/job/", cookie)[0] == 200
+    status, headers, _ = visit(daemon, "POST", "/webui/sign-out/", cookie)
+    assert "Max-Age=0" in headers["set-cookie"]
+
+
+def test_who_brings_an_unknown_token_is_told_so(locked: tuple[Daemon, dict[Role, str]]) -> None:
+    daemon, _ = locked
+    status, headers, _ = visit(daemon, "GET", "/webui/", "kala_trio_token=kt_x")
+    assert (status, headers["location"]) == (303, "/webui/sign-in/?unknown=true")
+    _, _, page = visit(daemon, "GET", "/webui/sign-in/?unknown=true", "kala_trio_token=kt_x")
+    assert "not known here" in page
+    assert visit(daemon, "POST", "/webui/sign-in/", body=b"token=a%0d%0ab")[0] == 400
+    assert visit(daemon, "GET", "/webui/events/", "kala_trio_token=kt_x")[0] == 401
+
+
+def test_a_role_holds_on_pages_as_it_does_in_the_api(
+    locked: tuple[Daemon, dict[Role, str]],
+) -> None:
+    daemon, secrets = locked
+    body = JOB
+    status, text = daemon.request(
+        "POST", "/job/", body, Authorization=f"Bearer {secrets[Role.ADMIN]}"
+    )
+    job = json.loads(text)["id"]
+    for role in Role:
+        cookie = f"kala_trio_token={secrets[role]}"
+        allowed = {
+            "/webui/preview/": True,
+            f"/webui/job/{job}/enable/": role is not Role.READ,
+            "/webui/new/": role is Role.ADMIN,
+            f"/webui/job/{job}/edit/": role is Role.ADMIN,
+            f"/webui/job/{job}/delete/enable/": role is Role.ADMIN,
+        }
+        for path, may in allowed.items():
+            status, _, _ = visit(daemon, "POST", path, cookie, b"name=")
+            assert (status == 403) != may, (role, path, status)

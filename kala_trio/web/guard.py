@@ -31,7 +31,17 @@ _PATIENCE = 5.0
 # How long a body may still take to arrive when the end has come, in seconds.
 _LAST_BODIES = 2.0
 _READING = {"GET", "HEAD", "OPTIONS"}
-_OPERATING = re.compile(r"/api/v1/(?:job/(?:start|enable|disable)|run/cancel)/")
+_OPERATING = re.compile(
+    r"/api/v1/(?:job/(?:start|enable|disable)|run/cancel)/"
+    r"|/webui/job/[^/]+/(?:start|enable|disable)/?$|/webui/run/[^/]+/cancel/?$"
+)
+_LOOKING = re.compile(r"/webui/preview/?")
+# What needs no token: to bring one, or to give it back, and what that page loads.
+_OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?")
+_SIGN_IN = "/webui/sign-in/"
+
+COOKIE = "kala_trio_token"
+"""Where a browser keeps its token."""
 
 
 class Guard:
@@ -131,10 +141,12 @@ class Guard:
 
     def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> tuple[int, str]:
         """Object to who has no token, or none for that."""
-        if not self._tokens.are_asked_for():
+        if _OPEN.fullmatch(scope["path"]) or not self._tokens.are_asked_for():
             return 403, ""
-        scheme, _, secret = headers.get("authorization", "").partition(" ")
-        token = self._tokens.find(secret.strip()) if scheme.lower() == "bearer" else None
+        secret = _secret(headers)
+        token = self._tokens.find(secret) if secret else None
+        if token is None and _is_for_people(scope):
+            return 303, f"{_SIGN_IN}?unknown=true" if secret else _SIGN_IN
         if token is None:
             problem = "needs a token that is known here; for example Authorization: Bearer kt_…"
             return 401, f"Authorization: {problem}"
@@ -169,8 +181,28 @@ def _role_for(method: str, path: str) -> Role:
     """Return what a token must allow for such a request."""
     if method in _READING:
         return Role.READ
+    if method == "POST" and _LOOKING.fullmatch(path):
+        return Role.READ
     is_operating = method == "POST" and _OPERATING.match(path)
     return Role.OPERATE if is_operating else Role.ADMIN
+
+
+def _secret(headers: Mapping[str, str]) -> str:
+    """Return what a request brings as a token, empty if it brings none."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    if scheme:
+        return secret.strip() if scheme.lower() == "bearer" else ""
+    for each in headers.get("cookie", "").split(";"):
+        name, _, value = each.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
+
+
+def _is_for_people(scope: HTTPScope) -> bool:
+    """Tell whether somebody who has no token is shown where to bring one."""
+    is_page = scope["path"] == "/" or scope["path"].startswith("/webui")
+    return scope["method"] == "GET" and is_page and not scope["path"].startswith("/webui/events")
 
 
 async def _refuse(status: int, problem: str, send: ASGISendCallable) -> None:
@@ -178,5 +210,7 @@ async def _refuse(status: int, problem: str, send: ASGISendCallable) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
+    if status == 303:
+        headers.append((b"location", problem.encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

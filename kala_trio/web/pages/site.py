@@ -10,6 +10,7 @@ from kala_trio.web.pages.job import add_job
 from kala_trio.web.pages.jobs import add_jobs
 from kala_trio.web.pages.overview import add_overview
 from kala_trio.web.pages.run import add_run
+from kala_trio.web.pages.sign_in import add_sign_in
 
 
 def add_pages(app: Application, site: Site) -> None:
@@ -21,6 +22,7 @@ def add_pages(app: Application, site: Site) -> None:
     add_run(pages, site)
     add_forms(pages, site)
     add_history(pages, site)
+    add_sign_in(pages, site)
 
     @pages.get("/")
     async def go_in() -> Response:
