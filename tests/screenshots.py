@@ -9,13 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.daemon import Daemon, eventually, running
 
 _CHROMIUM = "/usr/bin/chromium"
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-_SIZE = {"width": 1180, "height": 760}
+_SIZE: ViewportSize = {"width": 1180, "height": 760}
 
 
 def main() -> None:
