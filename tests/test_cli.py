@@ -221,6 +221,16 @@ def test_the_next_instants_end_where_the_schedule_does() -> None:
     assert previewed("2099-01-01T00:00:00.5Z")[0][2] == "2099-01-01T00:00:00.500000Z"
 
 
+def test_a_schedule_is_explained_in_words_with_what_is_odd_about_it() -> None:
+    words = ("--zone", "Europe/Berlin", "--after", "2026-03-27T12:00")
+    lines = done("http://127.0.0.1:1", "explain", "30 2 * * *", *words).splitlines()
+    assert lines[:2] == ["every day at 02:30 Berlin time", "  2026-03-28 02:30:00+01:00"]
+    assert lines[2].startswith("  2026-03-29 03:00:00+02:00  moved forward, since the clock skips")
+    assert len(lines) == 11
+    said = done("http://127.0.0.1:1", "explain", "daily", status=2)
+    assert "kala-trio: schedule: must be R" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

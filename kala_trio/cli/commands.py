@@ -48,6 +48,7 @@ class Shelf(click.Group):
         "notices": "history:notices",
         "stats": "history:stats",
         "next": "preview:preview",
+        "explain": "preview:explain",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,4 +1,4 @@
-"""The command that tells when a schedule would run, without any daemon."""
+"""The commands that tell when a schedule would run, and what it says, without any daemon."""
 
 from datetime import UTC, datetime
 
@@ -7,9 +7,11 @@ import click
 from kala_trio.cli.status import exit_status
 from kala_trio.cli.words import say_table
 from kala_trio.clock import WallClock
-from kala_trio.core.definition import Timing
+from kala_trio.core.checks.definition import check
+from kala_trio.core.definition import Definition, Timing
 from kala_trio.core.schedule import date_time, find_zone
 from kala_trio.core.timetable import is_cron, times_of, zone_of
+from kala_trio.words import in_words, remarks
 
 _MOST = 10
 
@@ -36,6 +38,28 @@ def preview(schedule: str, zone: str, most: int, after: str | None) -> None:
         if after is not None:
             now = date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
         say_table(("LOCAL", "", "UTC"), _rows(schedule, zone, most, now))
+
+
+@click.command()
+@click.argument("schedule")
+@click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")
+@click.option("--after", metavar="INSTANT", help="Later than that, instead of now.")
+def explain(schedule: str, zone: str, after: str | None) -> None:
+    """Say what SCHEDULE means, in words, and what is odd about its next instants.
+
+    No daemon is asked.
+    """
+    with exit_status():
+        now = WallClock().now()
+        if after is not None:
+            now = date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
+        text, timing = ("", Timing(cron=schedule)) if is_cron(schedule) else (schedule, Timing())
+        definition = Definition("job", "true", schedule=text, time_zone=zone, timing=timing)
+        check(definition, now)
+        click.echo(in_words(definition, now))
+        for each in remarks(definition, now, now, _MOST):
+            notes = "; ".join(each.notes)
+            click.echo(f"  {each.local.isoformat(' ')}{f'  {notes}' if notes else ''}")
 
 
 def _rows(schedule: str, zone: str, most: int, now: datetime) -> list[tuple[str, str, str]]:
