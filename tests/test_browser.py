@@ -4,16 +4,21 @@ Both are optional: ``pip install --group browser`` and ``apt-get install chromiu
 environment has ``BROWSER_TESTS=required`` they must be there.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.daemon import FUTURE, Daemon, eventually, fifo
+from kala_trio.tokens import Role, Tokens
+from tests.daemon import FUTURE, Daemon, eventually, fifo, running
+from tests.website import Asked, saying, website
 
 CHROMIUM = Path("/usr/bin/chromium")
 if os.environ.get("BROWSER_TESTS") != "required":
@@ -221,3 +226,89 @@ def test_a_form_is_sent_and_an_output_read_without_a_script(daemon: Daemon, chro
     page.get_by_role("link", name="Run 1").click()
     assert page.locator("#written").inner_text() == "so it is\n"
     context.close()
+
+
+def test_a_job_is_found_among_ten_thousand(chromium: Any, tmp_path: Path) -> None:
+    with running(tmp_path / "kala.db") as daemon:
+        for part in range(20):
+            jobs = [
+                {"name": f"job {part * 500 + number}", "command": "true", "schedule": FUTURE}
+                for number in range(500)
+            ]
+            assert daemon.request("POST", "/job/bulk/", json.dumps(jobs).encode())[0] == 201
+        page = chromium.new_page(base_url=daemon.url)
+        page.goto("/webui/jobs/")
+        playwright.expect(page.locator("main")).to_contain_text("10,000 jobs")
+        assert page.locator("tbody tr").count() == 50
+        page.get_by_label("Name", exact=True).fill("job 9876")
+        page.keyboard.press("Enter")
+        page.get_by_role("link", name="job 9876").click()
+        playwright.expect(page.locator("#title")).to_contain_text("job 9876")
+        page.close()
+
+
+def test_a_hostile_name_is_a_name_on_every_page(daemon: Daemon, tab: Any) -> None:
+    name = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'>"
+    job_id = daemon.create(name=name, command="false", owner=name, tags=["<b>"])
+    eventually(lambda: daemon.outcomes(job_id) == ["failed"])
+    daemon.create(name=f"child of {name}", command="true", parent_jobs=[job_id])
+    said: list[str] = []
+    tab.on("dialog", lambda dialog: said.append(dialog.message))
+    for path in (
+        *("/webui/", "/webui/jobs/", "/webui/history/", f"/webui/job/{job_id}/"),
+        *(f"/webui/job/{job_id}/edit/", f"/webui/job/{job_id}/delete/"),
+        f"/webui/run/{job_id}.1/",
+    ):
+        tab.goto(path)
+        assert tab.locator("main script, main img").count() == 0
+        playwright.expect(tab.locator("main")).to_contain_text("<script>alert(1)")
+    assert said == []
+
+
+def test_a_page_of_another_site_makes_no_job_in_a_browser(daemon: Daemon, chromium: Any) -> None:
+    """Neither by a form, which needs no permission, nor by a script."""
+
+    def lure(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
+        target = f"{daemon.url}/api/v1/job/"
+        body = '{"name": "lured", "command": "true", "x": "'
+        page = (
+            f"<!doctype html><form method=post enctype=text/plain action='{target}'>"
+            f"<input name='{body}' value='\"}}'></form><script>"
+            f"fetch('{target}', {{method: 'POST', mode: 'no-cors', body: "
+            '\'{"name": "lured", "command": "true"}\'})'
+            ".finally(() => document.forms[0].submit())</script>"
+        )
+        saying(200, page.encode())(handler, asked)
+
+    refused: list[int] = []
+    with website(lure) as site:
+        page = chromium.new_page()
+        page.on(
+            "response",
+            lambda it: refused.append(it.status) if it.url.startswith(daemon.url) else None,
+        )
+        page.goto(f"http://localhost:{site.port}/")
+        eventually(lambda: page.wait_for_timeout(20) or len(refused) >= 2)
+        page.close()
+    assert set(refused) == {403}
+    assert "lured" not in daemon.request("GET", "/job/")[1]
+
+
+def test_a_browser_signs_in_and_out_with_a_token(chromium: Any, tmp_path: Path) -> None:
+    secret = Tokens(tmp_path / "kala.db").new("ada", Role.READ, datetime.now(UTC))
+    with running(tmp_path / "kala.db") as daemon:
+        context = chromium.new_context(base_url=daemon.url)
+        page = context.new_page()
+        page.goto("/webui/jobs/")
+        page.get_by_label("Token").fill("kt_wrong")
+        page.get_by_role("button", name="Sign in").click()
+        playwright.expect(page.get_by_role("alert")).to_contain_text("not known here")
+        page.get_by_label("Token").fill(secret)
+        page.get_by_role("button", name="Sign in").click()
+        playwright.expect(page.locator("#counts")).to_be_visible()
+        assert page.evaluate("document.cookie") == ""
+        page.get_by_role("link", name="Sign in or out").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.goto("/webui/")
+        playwright.expect(page.get_by_label("Token")).to_be_visible()
+        context.close()
