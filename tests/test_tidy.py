@@ -207,6 +207,16 @@ def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round(
     assert proved == stated
 
 
+def test_what_the_documents_say_is_shown_by_a_test_is_shown_by_one_that_is_there() -> None:
+    tests = {it.name for _, it in functions()} | {Path(name).stem for name in PYTHON}
+    text = (ROOT / "docs/security.md").read_text()
+    named = set(re.findall(r"::(test_\w+)", text)) | set(
+        re.findall(r"`(?:properties/)?(test_\w+)", text)
+    )
+    named |= {f"test_{name}" for name in re.findall(r"`…(\w+)`", text)}
+    assert named - tests == set()
+
+
 def test_every_route_is_documented_and_the_other_way_round() -> None:
     code = "".join(path.read_text() for path in sorted((ROOT / "kala_trio/web").glob("*.py")))
     routes = set(re.findall(r'@app\.(\w+)\("(/api/v1/.*?)"', code))
