@@ -37,10 +37,11 @@ _PARTING = 5.0
 
 
 class Ask(Struct, frozen=True):
-    """A request, with a number that its answer will bear."""
+    """A request, with a number that its answer will bear, and the name of a token, if any."""
 
     number: int
     request: Request
+    who: str = ""
 
 
 class Answer(Struct, frozen=True, tag=True):
@@ -66,8 +67,8 @@ class Door:
         self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
         self._open = True
 
-    async def ask(self, request: Request) -> None:
-        """Have the scheduler carry out ``request``; return when that is durable.
+    async def ask(self, request: Request, who: str = "") -> None:
+        """Have the scheduler carry out ``request`` for ``who``; return when that is durable.
 
         Raises:
             Refused, NotFound, Conflict, Outdated, Unavailable: as the scheduler raised it;
@@ -79,7 +80,7 @@ class Door:
         number = next(self._numbers)
         waiting = self._waiting[number] = _Waiting()
         try:
-            self._outgoing.send_nowait(Ask(number, request))
+            self._outgoing.send_nowait(Ask(number, request, who))
             await waiting.answered.wait()
         finally:
             del self._waiting[number]
@@ -120,7 +121,9 @@ class _Waiting:
         self.answered.set()
 
 
-async def serve_door(stream: trio.abc.Stream, ask: Callable[[Request], Awaitable[None]]) -> None:
+async def serve_door(
+    stream: trio.abc.Stream, ask: Callable[[Request, str], Awaitable[None]]
+) -> None:
     """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
 
     So many are carried out at once at most that no flood of requests grows without bound here. When
@@ -133,7 +136,7 @@ async def serve_door(stream: trio.abc.Stream, ask: Callable[[Request], Awaitable
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
         try:
-            await ask(asked.request)
+            await ask(asked.request, asked.who)
         except KalaTrioError as error:
             answer = _answer_with(asked.number, error)
         outgoing.send_nowait(answer)

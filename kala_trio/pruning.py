@@ -86,6 +86,10 @@ class Pruning:
             for rows in _parts(row_ids, _STEP):
                 await self._journal.prune_notices(rows)
                 await trio.sleep(_PAUSE)
+        while row_ids := await in_thread(self._expired.deeds, *beyond):
+            for rows in _parts(row_ids, _STEP):
+                await self._journal.prune_deeds(rows)
+                await trio.sleep(_PAUSE)
         # First what there is, then what is known: a job is, before its directory is made.
         for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
             for job_id in await in_thread(self._expired.unknown, job_ids):

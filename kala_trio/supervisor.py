@@ -12,6 +12,7 @@ import trio
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
+from kala_trio.core.deeds import deeds_of
 from kala_trio.core.errors import STOPPING, KalaTrioError, Unavailable
 from kala_trio.core.job import reason_of
 from kala_trio.core.messages import (
@@ -59,8 +60,9 @@ class Runner(Protocol):
 class _Question:
     """A request on its way, and its answer: None or an error, once ``answered`` is set."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, who: str) -> None:
         self.request = request
+        self.who = who
         # A list of jobs takes long: it lets others go first, once.
         self.gives_way = isinstance(request, CreateAll)
         self.answered = trio.Event()
@@ -109,8 +111,10 @@ class Supervisor:
         self._scheduler: Scheduler
         self._acts: trio.Nursery
 
-    async def ask(self, request: Request) -> None:
+    async def ask(self, request: Request, who: str = "") -> None:
         """Have ``request`` carried out; return once what it changed is durable (rule C1).
+
+        That ``who``, a token's name, has done it is durable with it; nobody needs no record.
 
         Raises:
             Refused, NotFound, Conflict: by the rules, and nothing has changed.
@@ -118,7 +122,7 @@ class Supervisor:
         """
         if self._is_over:
             raise Unavailable(STOPPING)
-        question = _Question(request)
+        question = _Question(request, who)
         self._put(question)
         await question.answered.wait()
         if question.error:
@@ -191,6 +195,8 @@ class Supervisor:
             else:
                 try:
                     commands += self._decide(message.request)
+                    if message.who:
+                        commands += deeds_of(message.request, message.who, self._clock.now())
                     accepted.append(message)
                 except KalaTrioError as error:
                     message.answer(error)

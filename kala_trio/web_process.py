@@ -26,7 +26,7 @@ _LAST_EXIT = 5.0
 
 
 async def keep_web_process(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request], Awaitable[None]]
+    listener: socket.socket, settings: Settings, ask: Callable[[Request, str], Awaitable[None]]
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses."""
     pause = 0.0
@@ -46,7 +46,7 @@ async def keep_web_process(
 async def _run(
     listener: socket.socket,
     settings: Settings,
-    ask: Callable[[Request], Awaitable[None]],
+    ask: Callable[[Request, str], Awaitable[None]],
     complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.

@@ -11,6 +11,7 @@ import msgspec
 
 from kala_trio.core.definition import KEYS, Definition, Remote, unusual
 from kala_trio.core.job import Attempt, Missed, Outcome, Run, Trigger, reason_of
+from kala_trio.core.messages import Deed
 from kala_trio.store.history import Entry, NoOutcome
 from kala_trio.store.outbox import Delivery
 from kala_trio.store.reader import JobView, Totals
@@ -250,6 +251,12 @@ def encode_delivery(delivery: Delivery) -> dict[str, object]:
         "next_try_at": encode_time(max(coming, notice.at)) if coming else None,
         "error": delivery.error,
     }
+
+
+def encode_deed(deed: Deed) -> dict[str, object]:
+    """Return what somebody has done (rule M8)."""
+    at = encode_time(deed.at)
+    return {"at": at, "who": deed.who, "what": deed.what, "subject": deed.subject}
 
 
 def encode_missed(missed: Missed) -> dict[str, object]:

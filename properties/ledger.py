@@ -20,7 +20,16 @@ from kala_trio.core.job import (
     Trigger,
     Value,
 )
-from kala_trio.core.messages import Create, ForgetJob, ForgetQueue, Keep, Record, Request, Snapshot
+from kala_trio.core.messages import (
+    Create,
+    Deed,
+    ForgetJob,
+    ForgetQueue,
+    Keep,
+    Record,
+    Request,
+    Snapshot,
+)
 from properties.scripts import Script
 
 
@@ -169,6 +178,8 @@ def _word(record: Record) -> str:
             return f"forget job {job_id}"
         case ForgetQueue(run_id):
             return f"forget queue {run_id}"
+        case Deed():
+            return f"{record.who} did {record.what} {record.subject}"
         case _:
             assert_never(record)
 

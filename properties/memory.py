@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from kala_trio.core.job import Attempt, Job, Missed, Notice, Progress, Queue, Run, Value
-from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
+from kala_trio.core.messages import Deed, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 
 
 class MemoryStore:
@@ -18,6 +18,7 @@ class MemoryStore:
         self.attempts: dict[tuple[str, int], Attempt] = {}
         self.missed: dict[tuple[str, int], Missed] = {}
         self.queues: dict[str, Queue] = {}
+        self.deeds: list[Deed] = []
         self.notices: dict[tuple[str, int], Notice] = {}
 
     def keep(self, records: Sequence[Record]) -> None:
@@ -31,6 +32,8 @@ class MemoryStore:
                     self.progress.pop(job_id, None)
                 case ForgetQueue(run_id):
                     self.queues.pop(run_id, None)
+                case Deed():
+                    self.deeds.append(record)
                 case _:
                     assert_never(record)
 

@@ -29,11 +29,11 @@ from properties.scripts import EPOCH
 class AnswersTooEarly(Supervisor):
     """Acknowledges a request as soon as it has arrived."""
 
-    async def ask(self, request: Request) -> None:
+    async def ask(self, request: Request, who: str = "") -> None:
         """Put it into the inbox, and don't wait."""
         with trio.CancelScope() as scope:
             scope.cancel()
-            await super().ask(request)
+            await super().ask(request, who)
 
 
 class StartsTooEarly(Supervisor):

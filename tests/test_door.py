@@ -27,7 +27,7 @@ async def served(
     async def serve() -> None:
         with end:
             async with ours:
-                await serve_door(ours, ask)
+                await serve_door(ours, lambda request, _: ask(request))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
@@ -95,7 +95,7 @@ async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothin
     )
     carried_out = []
 
-    async def never_answer(request: object) -> None:
+    async def never_answer(request: object, _: str) -> None:
         carried_out.append(request)
         await trio.sleep_forever()
 

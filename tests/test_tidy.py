@@ -31,10 +31,10 @@ PYTHON = {
 FLOORS = [
     "core.errors core.duration core.definition core.job core.schedule core.progression core.zones "
     "core.expression core.cron core.timetable",
-    "core.messages core.checks.examples core.url core.checks.execution core.checks.policy "
-    "core.checks.timing core.checks.remote core.checks.reporting core.checks.definition core.wakes "
-    "core.state core.graph core.occurrences core.slots core.retries core.notices core.triggers "
-    "core.runs core.requests core.scheduler",
+    "core.messages core.deeds core.checks.examples core.url core.checks.execution "
+    "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
+    "core.checks.definition core.wakes core.state core.graph core.occurrences "
+    "core.slots core.retries core.notices core.triggers core.runs core.requests core.scheduler",
     "clock complaint threads tokens templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.reader "
     "store.expired store.backup "
@@ -43,8 +43,8 @@ FLOORS = [
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
-    "web.notices web.svg web.layout web.graph web.timeline web.edits web.json_schema web.schemas "
-    "web.openapi web.guard "
+    "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
+    "web.schemas web.openapi web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in "
     "web.pages.site "

@@ -251,3 +251,38 @@ def test_a_role_holds_on_pages_as_it_does_in_the_api(
         for path, may in allowed.items():
             status, _, _ = visit(daemon, "POST", path, cookie, b"name=")
             assert (status == 403) != may, (role, path, status)
+
+
+def test_who_did_what_is_on_record_and_only_what_was_done(tmp_path: Path) -> None:
+    """Rule M8."""
+    db = tmp_path / "kala.db"
+    ada, bob = (Tokens(db).new(name, Role.ADMIN, NOW) for name in ("ada", "bob"))
+    eve = Tokens(db).new("eve", Role.OPERATE, NOW)
+    with running(db) as daemon:
+
+        def done(secret: str, method: str, path: str, body: bytes | None = None) -> str:
+            return daemon.request(method, path, body, Authorization=f"Bearer {secret}")[1]
+
+        job = json.loads(done(ada, "POST", "/job/", JOB))["id"]
+        (other,) = json.loads(done(bob, "POST", "/job/bulk/", b"[" + JOB + b"]"))["ids"]
+        done(bob, "POST", f"/job/start/{job}/")
+        done(ada, "PATCH", f"/job/{job}/", b'{"retries": 1}')
+        done(eve, "DELETE", f"/job/{job}/")  # who may not
+        done(eve, "POST", f"/job/disable/{other}/")
+        done(ada, "POST", "/job/start/none/")  # which is not there
+        done(ada, "DELETE", f"/job/{other}/")
+        assert daemon.request("GET", "/audit/", Authorization=f"Bearer {eve}")[0] == 403
+        page = json.loads(done(ada, "GET", "/audit/?limit=4"))
+        rest = json.loads(done(ada, "GET", f"/audit/?limit=4&cursor={page['next']}"))
+        of_job = json.loads(done(ada, "GET", f"/audit/?subject={job}&who=ada"))
+    deeds = [(each["who"], each["what"], each["subject"]) for each in page["deeds"] + rest["deeds"]]
+    assert deeds[::-1] == [
+        ("ada", "create", job),
+        ("bob", "create", other),
+        ("bob", "start", job),
+        ("ada", "edit", job),
+        ("eve", "disable", other),
+        ("ada", "delete", other),
+    ]
+    assert rest["next"] is None
+    assert [each["what"] for each in of_job["deeds"]] == ["edit", "create"]

@@ -107,6 +107,15 @@ class ForgetQueue(Struct, frozen=True):
     run_id: str
 
 
+class Deed(Struct, frozen=True):
+    """Somebody with a token of the name ``who`` did ``what`` to a job or a run (rule M8)."""
+
+    at: datetime
+    who: str
+    what: str
+    subject: str
+
+
 class StartAttempt(Struct, frozen=True):
     """Start attempt ``number`` of ``run`` as a process, once all records are durable (rule C2)."""
 
@@ -136,7 +145,7 @@ class Deliver(Struct, frozen=True):
     """Tell those who are to be told: there are notices that were not (rule N5)."""
 
 
-Record = Keep | ForgetJob | ForgetQueue
+Record = Keep | ForgetJob | ForgetQueue | Deed
 Act = StartAttempt | AwaitOrphan | EndAttempt | Deliver
 Command = Record | Act
 

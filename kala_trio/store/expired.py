@@ -60,6 +60,11 @@ class Expired:
         )
         return self._beyond(query, before, keep, limit)
 
+    def deeds(self, before: datetime, keep: int, limit: int) -> list[int]:
+        """Return the rows of ``limit`` deeds from ``before``; of each job any number is kept."""
+        query = "SELECT rowid FROM deeds WHERE at < :before AND :keep AND :latest LIMIT :limit"
+        return self._beyond(query, before, keep, limit)
+
     def unknown(self, job_ids: Sequence[str]) -> list[str]:
         """Return those of the ids that are no job's and of which no run is in the history."""
         query = (

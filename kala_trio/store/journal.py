@@ -14,7 +14,7 @@ import trio
 
 from kala_trio.core.errors import CannotStart, Unavailable
 from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
-from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record, Snapshot
+from kala_trio.core.messages import Deed, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
 from kala_trio.store.outbox import Delivery
@@ -103,6 +103,14 @@ class Journal:
             Unavailable: it failed, and nothing was removed.
         """
         await in_thread(self._prune, "notices", row_ids, limiter=self._thread)
+
+    async def prune_deeds(self, row_ids: Sequence[int]) -> None:
+        """Forget deeds, by their rows in ``deeds``.
+
+        Raises:
+            Unavailable: it failed, and nothing was removed.
+        """
+        await in_thread(self._prune, "deeds", row_ids, limiter=self._thread)
 
     async def record_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Make durable what became of notices.
@@ -199,6 +207,9 @@ class Journal:
                     self._keep(kept)
                     self._execute("DELETE FROM queues WHERE run_id = ?", run_id)
                     self._execute("DELETE FROM turns WHERE run_id = ?", run_id)
+                case Deed(at, who, what, subject):
+                    row = (rows.from_instant(at), who, what, subject)
+                    self._execute("INSERT INTO deeds VALUES (?, ?, ?, ?)", *row)
                 case _:
                     assert_never(record)
         self._keep(kept)

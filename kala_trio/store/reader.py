@@ -14,6 +14,7 @@ from msgspec import Struct
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.graph import deleted_with
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
+from kala_trio.core.messages import Deed
 from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.finding import Mark, Search, count, find
@@ -179,6 +180,22 @@ class Reader:
         """
         with self._database() as database:
             return deliveries(database, job_id, below, limit)
+
+    def deeds(self, below: int, limit: int, *, subject: str, who: str) -> list[tuple[int, Deed]]:
+        """Return the latest deeds of rows below that one, with their rows.
+
+        Those done to ``subject``, if it is not empty, and by ``who``, if that is not.
+        """
+        query = (
+            "SELECT rowid, * FROM deeds WHERE rowid < :below AND :subject IN ('', subject) "
+            "AND :who IN ('', who) ORDER BY rowid DESC LIMIT :limit"
+        )
+        given = {"below": below, "subject": subject, "who": who, "limit": limit}
+        with self._database() as database:
+            return [
+                (row, Deed(rows.instant(at), *more))
+                for row, at, *more in database.execute(query, given)
+            ]
 
     def totals(self) -> Totals:
         """Return the figures over all jobs, which are added up anew only after a change."""

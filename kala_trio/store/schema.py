@@ -157,6 +157,11 @@ def _fourth_version(database: Database) -> None:
         "CREATE INDEX notices_waiting ON notices (next_try_at) WHERE next_try_at NOT NULL"
     )
     database.execute("CREATE INDEX notices_at ON notices (at)")
+    database.execute(
+        "CREATE TABLE deeds (at INTEGER NOT NULL, who TEXT NOT NULL, what TEXT NOT NULL, "
+        "subject TEXT NOT NULL) STRICT"
+    )
+    database.execute("CREATE INDEX deeds_at ON deeds (at)")
 
 
 def _create(

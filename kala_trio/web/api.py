@@ -30,6 +30,7 @@ from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import answer_errors, answer_with, found, json_answer, nothing
 from kala_trio.web.application import Application
+from kala_trio.web.audit import add_audit
 from kala_trio.web.edits import add_edits, show_job
 from kala_trio.web.notices import add_notices
 from kala_trio.web.openapi import add_openapi
@@ -144,6 +145,7 @@ def create_app(
     add_runs(app, reader, threads, output)
     add_outputs(app, reader, threads, output, is_closing)
     add_notices(app, reader, threads)
+    add_audit(app, reader, threads)
     add_edits(app, reader, ask, acceptance)
     add_openapi(app)
     add_pages(app, Site(reader, ask, acceptance, output, threads, is_closing))

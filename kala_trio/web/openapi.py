@@ -296,6 +296,11 @@ _ROUTES = (
         query=_OUTPUT,
     ),
     Route(
+        *("get", "/api/v1/audit/", "get_audit", "Who has done what, with a token", 200),
+        answer=an_object({"deeds": list_of("Deed"), "next": _NEXT}),
+        query={"subject": _TEXT, "who": _TEXT} | _page(USUAL_PAGE),
+    ),
+    Route(
         *("get", "/api/v1/stats/", "get_stats", "Figures over all jobs", 200),
         answer=an_object({"Stats": ref("Figures")}),
     ),

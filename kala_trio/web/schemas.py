@@ -46,6 +46,7 @@ def schemas() -> dict[str, Schema]:
         "Entry": an_object(_RUN | _SPAN, _SPAN),
         "Missed": an_object(_MISSED | _SPAN),
         "Notice": an_object(_NOTICE),
+        "Deed": an_object({"at": datetime, "who": str, "what": str, "subject": str}),
         "Figures": an_object(_FIGURES | _later(wire.LATER_TOTALS, _FIGURES) | _OWN_FIGURES),
         "Error": an_object({"error": told(str, "What is wrong, what was found, and what works")}),
     }

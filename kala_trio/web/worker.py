@@ -12,13 +12,14 @@ import hypercorn.trio
 import trio
 from hypercorn import Config
 
+from kala_trio.core.messages import Request
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
 from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
-from kala_trio.web.guard import Guard
+from kala_trio.web.guard import WHO, Guard
 
 _BACKLOG = 4096
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
@@ -62,9 +63,13 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
 
     with socket.socket(fileno=os.dup(socket_fd)) as listener:
         host = listener.getsockname()[0]
+
+    async def ask(request: Request) -> None:
+        await door.ask(request, WHO.get())
+
     app = create_app(
         Reader(db),
-        door.ask,
+        ask,
         acceptance=acceptance,
         output=output_root(db),
         is_closing=closed.is_set,
