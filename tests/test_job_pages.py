@@ -30,6 +30,33 @@ def test_a_job_page_shows_its_definition_its_family_and_its_history(
     assert visitor.get(page.links["the child"]).links["the parent"] == f"/webui/job/{parent}/"
 
 
+def test_a_job_page_says_when_it_runs_by_both_clocks_and_what_is_odd(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    job_id = daemon.create(command="true", schedule="R/2099-03-28T02:30[Europe/Berlin]/P1D")
+    page = visitor.get(f"/webui/job/{job_id}/")
+    assert_safe(page)
+    assert "Every day at 02:30 Berlin time, from 28 March 2099" in page.by_id("facts")
+    coming = page.by_id("occurrences")
+    assert coming.count(" UTC") == 11
+    assert "Sun 2099-03-29 03:30:00 CEST" in coming
+    assert "2099-03-29 01:30:00 UTC Moved forward, since the clock skips its own time" in coming
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"schedule": FUTURE, "disabled": True}, "None of them runs while it is disabled."),
+        ({"schedule": "R0//PT1S"}, "There are no more."),
+    ],
+)
+def test_occurrences_that_will_not_run_are_not_promised(
+    daemon: Daemon, visitor: Visitor, keys: dict[str, object], words: str
+) -> None:
+    job_id = daemon.create(command="true", **keys)
+    eventually(lambda: words in visitor.get(f"/webui/job/{job_id}/").by_id("occurrences"))
+
+
 def test_a_long_history_is_read_page_by_page(daemon: Daemon, visitor: Visitor) -> None:
     job_id = daemon.create(command="true", schedule="R24//PT0.01S", catch_up="all")
     eventually(lambda: daemon.outcomes(job_id).count("succeeded") == 25)

@@ -96,6 +96,16 @@ def test_a_job_is_found_by_what_the_search_form_asks_for(daemon: Daemon, visitor
     assert "No job fits" in none.text
 
 
+def test_the_list_says_schedules_in_words_and_as_they_are_written(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    daemon.create(name="in words", command="true", cron="*/5 9-17 * * MON-FRI", time_zone="UTC")
+    page = visitor.get("/webui/jobs/?name=in%20words")
+    written = "*/5 9-17 * * MON-FRI"
+    assert ("span", {"title": written}) in page.tags
+    assert re.search(r"every 5 minutes .* UTC \*/5 9-17", page.text)
+
+
 def test_ten_thousand_jobs_are_shown_fifty_at_a_time_and_each_once(alone: Daemon) -> None:
     create_many(alone, 10_000)
     visitor = Visitor(alone)
