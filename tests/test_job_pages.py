@@ -57,6 +57,37 @@ def test_occurrences_that_will_not_run_are_not_promised(
     eventually(lambda: words in visitor.get(f"/webui/job/{job_id}/").by_id("occurrences"))
 
 
+def test_a_family_is_drawn_two_steps_far_and_leads_to_each_of_it(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    rescue = daemon.create(name="rescue", command="true", schedule=FUTURE)
+    line = [daemon.create(name="step 0", command="true", schedule=FUTURE, on_failure_job=rescue)]
+    for number in range(1, 6):
+        line.append(
+            daemon.create(name=f"step {number}", command="true", parent_jobs=[line[number - 1]])
+        )
+    page = visitor.get(f"/webui/job/{line[2]}/")
+    assert_safe(page)
+    drawn = [given for tag, given in page.tags if tag == "a" and "node" in given.get("class", "")]
+    assert {each["href"] for each in drawn} == {f"/webui/job/{each}/" for each in line[:5]}
+    assert "step 0 → step 1" in page.by_id("relatives")
+    assert "step 0 fails → rescue" in visitor.get(f"/webui/job/{line[0]}/").by_id("relatives")
+    assert "step 0 fails → rescue" in visitor.get(f"/webui/job/{rescue}/").by_id("relatives")
+    alone = daemon.create(command="true", schedule=FUTURE)
+    assert "relatives" not in visitor.get(f"/webui/job/{alone}/").described
+
+
+def test_of_a_large_family_the_nearest_are_drawn_and_more_is_said(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    parent = daemon.create(name="of many", command="true", schedule=FUTURE)
+    for number in range(70):
+        daemon.create(name=f"child {number}", command="true", parent_jobs=[parent])
+    page = visitor.get(f"/webui/job/{parent}/")
+    assert "60 jobs, 59 edges" in page.by_id("relatives")
+    assert "more relatives than are drawn" in page.by_id("relatives")
+
+
 def test_a_long_history_is_read_page_by_page(daemon: Daemon, visitor: Visitor) -> None:
     job_id = daemon.create(command="true", schedule="R24//PT0.01S", catch_up="all")
     eventually(lambda: daemon.outcomes(job_id).count("succeeded") == 25)

@@ -193,6 +193,43 @@ def test_hostile_names_and_outputs_are_text_on_each_page(daemon: Daemon, visitor
     )
 
 
+def test_the_graph_has_who_follows_whom_and_leaves_out_who_is_alone(alone: Daemon) -> None:
+    visitor = Visitor(alone)
+    assert "No job follows another one yet" in visitor.get("/webui/graph/").text
+    alone.create(name="alone", command="true", schedule=FUTURE)
+    rescue = alone.create(name="rescue", command="true", schedule=FUTURE, disabled=True)
+    first = alone.create(name=HOSTILE, command="true", schedule=FUTURE, on_failure_job=rescue)
+    child = alone.create(name="<b>child", command="true", parent_jobs=[first])
+    page = visitor.get(visitor.get("/").links["Graph"])
+    assert_safe(page)
+    nodes = {
+        given["href"]: given["class"]
+        for tag, given in page.tags
+        if tag == "a" and given.get("class", "").startswith("node ")
+    }
+    assert nodes == {
+        f"/webui/job/{rescue}/": "node disabled",
+        f"/webui/job/{first}/": "node new",
+        f"/webui/job/{child}/": "node new",
+    }
+    assert "3 jobs, 2 edges" in page.by_id("graph")
+    assert "<script>alert" not in page.html
+    assert "<b>child" not in page.html
+
+
+def test_a_graph_of_too_many_jobs_draws_some_and_says_so(alone: Daemon) -> None:
+    jobs: list[dict[str, object]] = [{"name": "first", "command": "true", "schedule": FUTURE}]
+    jobs += [
+        {"name": f"child {number}", "command": "true", "parent_jobs": ["first"]}
+        for number in range(320)
+    ]
+    status, text = alone.request("POST", "/job/bulk/", json.dumps(jobs).encode())
+    assert status == 201, text
+    page = Visitor(alone).get("/webui/graph/")
+    assert "the first 300 of 321 jobs" in page.text
+    assert page.html.count('class="node ') == 300
+
+
 def test_no_page_that_is_only_looked_at_changes_anything(daemon: Daemon, visitor: Visitor) -> None:
     """Each link is followed, and where only a POST does something, a GET finds nothing."""
     job_id = daemon.create(name="looked at", command="true", schedule=FUTURE)

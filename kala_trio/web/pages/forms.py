@@ -27,8 +27,7 @@ from kala_trio.web.answers import found, status_of
 from kala_trio.web.pages import fields
 from kala_trio.web.pages.fields import Given
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
-from kala_trio.web.pages.job import path_of
-from kala_trio.web.pages.words import clock
+from kala_trio.web.pages.words import clock, path_of
 from kala_trio.words import Note, in_words, remarks
 
 UPCOMING = 5

@@ -19,8 +19,9 @@ from kala_trio.store.reader import JobView
 from kala_trio.threads import in_thread
 from kala_trio.web.answers import found
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to
+from kala_trio.web.pages.graph import family_of
 from kala_trio.web.pages.jobs import PATH as JOBS
-from kala_trio.web.pages.words import upper
+from kala_trio.web.pages.words import path_of, upper
 from kala_trio.web.queries import Query, written
 from kala_trio.words import remarks
 
@@ -93,11 +94,6 @@ def add_job(pages: Blueprint, site: Site) -> None:
         return go_to(JOBS)
 
 
-def path_of(job_id: str) -> str:
-    """Return where a job's page is."""
-    return f"/webui/job/{job_id}/"
-
-
 def row_of(entry: Entry) -> Context:
     """Return what a table of the history shows of an entry."""
     if isinstance(entry, Missed):
@@ -140,6 +136,7 @@ def _described(site: Site, view: JobView, now: datetime) -> Context:
         "keys": _said(view),
         "relatives": [each for each in relatives if each[1]],
         **_upcoming(view, now),
+        **family_of(site, view),
     }
 
 

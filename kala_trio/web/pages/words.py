@@ -21,6 +21,11 @@ _UNITS = (
 _YEAR = 365 * 86400
 
 
+def path_of(job_id: str) -> str:
+    """Return where a job's page is."""
+    return f"/webui/job/{job_id}/"
+
+
 def iso(at: datetime) -> str:
     """Write an instant for machines, to the second."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
