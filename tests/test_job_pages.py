@@ -88,6 +88,21 @@ def test_of_a_large_family_the_nearest_are_drawn_and_more_is_said(
     assert "more relatives than are drawn" in page.by_id("relatives")
 
 
+def test_how_long_the_last_runs_took_is_drawn_with_what_failed(
+    daemon: Daemon, visitor: Visitor, tmp_path: Path
+) -> None:
+    line = f"mkdir {tmp_path}/first && exit 1; exit 0"
+    job_id = daemon.create(command=line, shell=True, schedule=FUTURE)
+    assert "Duration of the last runs" not in visitor.get(f"/webui/job/{job_id}/").text
+    for count in (1, 2):
+        daemon.post(f"/job/start/{job_id}/")
+        eventually(lambda: len([each for each in daemon.outcomes(job_id) if each]) == count)  # noqa: B023
+    page = visitor.get(f"/webui/job/{job_id}/")
+    assert "How long the last 2 runs took" in page.by_id("facts")
+    classes = [given.get("class", "") for tag, given in page.tags if tag == "rect"]
+    assert classes == ["run failed", "notch", "run succeeded"]
+
+
 def test_a_long_history_is_read_page_by_page(daemon: Daemon, visitor: Visitor) -> None:
     job_id = daemon.create(command="true", schedule="R24//PT0.01S", catch_up="all")
     eventually(lambda: daemon.outcomes(job_id).count("succeeded") == 25)

@@ -45,8 +45,8 @@ FLOORS = [
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "
     "web.notices web.svg web.layout web.graph web.timeline web.edits web.json_schema web.schemas "
     "web.openapi "
-    "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.job web.pages.run "
-    "web.pages.fields "
+    "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
+    "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.site "
     "web.api web.guard web.worker "
     "web_process daemon",

@@ -21,6 +21,7 @@ from kala_trio.web.answers import found
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to
 from kala_trio.web.pages.graph import family_of
 from kala_trio.web.pages.jobs import PATH as JOBS
+from kala_trio.web.pages.timeline import sparkline_of
 from kala_trio.web.pages.words import path_of, upper
 from kala_trio.web.queries import Query, written
 from kala_trio.words import remarks
@@ -137,6 +138,7 @@ def _described(site: Site, view: JobView, now: datetime) -> Context:
         "relatives": [each for each in relatives if each[1]],
         **_upcoming(view, now),
         **family_of(site, view),
+        **sparkline_of(view),
     }
 
 
