@@ -230,6 +230,23 @@ def test_a_graph_of_too_many_jobs_draws_some_and_says_so(alone: Daemon) -> None:
     assert page.html.count('class="node ') == 300
 
 
+def test_jobs_with_many_parents_each_still_make_a_graph_that_can_be_loaded(alone: Daemon) -> None:
+    jobs: list[dict[str, object]] = [
+        {"name": f"{number} " + '"' * 900, "command": "true", "schedule": FUTURE}
+        for number in range(40)
+    ]
+    parents = [job["name"] for job in jobs]
+    jobs += [
+        {"name": f"child {number} " + "<" * 900, "command": "true", "parent_jobs": parents}
+        for number in range(40)
+    ]
+    status, text = alone.request("POST", "/job/bulk/", json.dumps(jobs).encode())
+    assert status == 201, text
+    page = Visitor(alone).get("/webui/graph/")
+    assert "600 more arrows between them are not drawn" in page.text
+    assert len(page.html) < 1_500_000
+
+
 def test_no_page_that_is_only_looked_at_changes_anything(daemon: Daemon, visitor: Visitor) -> None:
     """Each link is followed, and where only a POST does something, a GET finds nothing."""
     job_id = daemon.create(name="looked at", command="true", schedule=FUTURE)

@@ -14,9 +14,12 @@ from kala_trio.web.pages.words import is_failing, path_of, shortened
 MOST = 300
 """How many jobs the page draws."""
 
+MOST_EDGES = 1_000
+"""How many arrows a drawing has: with many parents each, jobs would have tens of thousands."""
+
 _STEPS = 2
 _MOST_RELATED = 60
-_LETTERS = 100
+_LETTERS = 60
 
 
 def add_graph(pages: Blueprint, site: Site) -> None:
@@ -26,8 +29,10 @@ def add_graph(pages: Blueprint, site: Site) -> None:
     async def get_graph() -> Response:
         def read(_: datetime) -> Context:
             views, count = site.reader.related(MOST)
+            drawing, more_edges = _drawn(views)
             return {
-                "drawing": _drawn(views),
+                "drawing": drawing,
+                "more_edges": more_edges,
                 "shown": len(views),
                 "count": count,
                 "symbols": SYMBOLS,
@@ -39,12 +44,17 @@ def add_graph(pages: Blueprint, site: Site) -> None:
 def family_of(site: Site, view: JobView) -> Context:
     """Return what a job's page shows of those it follows, and that follow it."""
     views, has_more = site.reader.family(view.job.id, _STEPS, _MOST_RELATED)
+    drawing, more_edges = _drawn(views)
     is_alone = len(views) < 2
-    return {"family": None if is_alone else _drawn(views), "has_more_family": has_more}
+    return {
+        "family": None if is_alone else drawing,
+        "has_more_family": has_more or more_edges > 0,
+    }
 
 
-def _drawn(views: list[JobView]) -> Markup:
-    """Return a drawing of jobs, which is SVG that has escaped all names."""
+def _drawn(views: list[JobView]) -> tuple[Markup, int]:
+    """Return a drawing of jobs, and how many arrows it lacks; it is SVG that has escaped names."""
+    ids = {view.job.id for view in views}
     nodes = [
         Node(
             view.job.id,
@@ -55,14 +65,19 @@ def _drawn(views: list[JobView]) -> Markup:
         for view in views
     ]
     edges = [
-        Edge(parent, view.job.id) for view in views for parent in view.job.definition.parent_jobs
+        Edge(parent, view.job.id)
+        for view in views
+        for parent in view.job.definition.parent_jobs
+        if parent in ids
     ]
     edges += [
         Edge(view.job.id, view.job.definition.on_failure_job, on_failure=True)
         for view in views
-        if view.job.definition.on_failure_job
+        if view.job.definition.on_failure_job in ids
     ]
-    return Markup(draw_graph(nodes, edges))  # noqa: S704 - the drawing escapes what it is given
+    drawing = draw_graph(nodes, edges[:MOST_EDGES])
+    more = max(0, len(edges) - MOST_EDGES)
+    return Markup(drawing), more  # noqa: S704 - the drawing escapes what it is given
 
 
 def condition_of(progress: Progress) -> Condition:
