@@ -83,6 +83,7 @@ def paths(daemon: Daemon, job_id: str) -> list[str]:
             "/webui/",
             "/webui/jobs/",
             "/webui/jobs/?name=nothing",
+            "/webui/graph/",
             "/webui/history/",
             "/webui/new/",
             "/webui/no/",

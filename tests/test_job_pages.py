@@ -30,6 +30,79 @@ def test_a_job_page_shows_its_definition_its_family_and_its_history(
     assert visitor.get(page.links["the child"]).links["the parent"] == f"/webui/job/{parent}/"
 
 
+def test_a_job_page_says_when_it_runs_by_both_clocks_and_what_is_odd(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    job_id = daemon.create(command="true", schedule="R/2099-03-28T02:30[Europe/Berlin]/P1D")
+    page = visitor.get(f"/webui/job/{job_id}/")
+    assert_safe(page)
+    assert "Every day at 02:30 Berlin time, from 28 March 2099" in page.by_id("facts")
+    coming = page.by_id("occurrences")
+    assert coming.count(" UTC") == 11
+    assert "Sun 2099-03-29 03:30:00 CEST" in coming
+    assert "2099-03-29 01:30:00 UTC Moved forward, since the clock skips its own time" in coming
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"schedule": FUTURE, "disabled": True}, "None of them runs while it is disabled."),
+        ({"schedule": "R0//PT1S"}, "There are no more."),
+    ],
+)
+def test_occurrences_that_will_not_run_are_not_promised(
+    daemon: Daemon, visitor: Visitor, keys: dict[str, object], words: str
+) -> None:
+    job_id = daemon.create(command="true", **keys)
+    eventually(lambda: words in visitor.get(f"/webui/job/{job_id}/").by_id("occurrences"))
+
+
+def test_a_family_is_drawn_two_steps_far_and_leads_to_each_of_it(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    rescue = daemon.create(name="rescue", command="true", schedule=FUTURE)
+    line = [daemon.create(name="step 0", command="true", schedule=FUTURE, on_failure_job=rescue)]
+    for number in range(1, 6):
+        line.append(
+            daemon.create(name=f"step {number}", command="true", parent_jobs=[line[number - 1]])
+        )
+    page = visitor.get(f"/webui/job/{line[2]}/")
+    assert_safe(page)
+    drawn = [given for tag, given in page.tags if tag == "a" and "node" in given.get("class", "")]
+    assert {each["href"] for each in drawn} == {f"/webui/job/{each}/" for each in line[:5]}
+    assert "step 0 → step 1" in page.by_id("relatives")
+    assert "step 0 fails → rescue" in visitor.get(f"/webui/job/{line[0]}/").by_id("relatives")
+    assert "step 0 fails → rescue" in visitor.get(f"/webui/job/{rescue}/").by_id("relatives")
+    alone = daemon.create(command="true", schedule=FUTURE)
+    assert "relatives" not in visitor.get(f"/webui/job/{alone}/").described
+
+
+def test_of_a_large_family_the_nearest_are_drawn_and_more_is_said(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    parent = daemon.create(name="of many", command="true", schedule=FUTURE)
+    for number in range(70):
+        daemon.create(name=f"child {number}", command="true", parent_jobs=[parent])
+    page = visitor.get(f"/webui/job/{parent}/")
+    assert "60 jobs, 59 edges" in page.by_id("relatives")
+    assert "There is more than is drawn." in page.by_id("relatives")
+
+
+def test_how_long_the_last_runs_took_is_drawn_with_what_failed(
+    daemon: Daemon, visitor: Visitor, tmp_path: Path
+) -> None:
+    line = f"mkdir {tmp_path}/first && exit 1; exit 0"
+    job_id = daemon.create(command=line, shell=True, schedule=FUTURE)
+    assert "Duration of the last runs" not in visitor.get(f"/webui/job/{job_id}/").text
+    for count in (1, 2):
+        daemon.post(f"/job/start/{job_id}/")
+        eventually(lambda: len([each for each in daemon.outcomes(job_id) if each]) == count)  # noqa: B023
+    page = visitor.get(f"/webui/job/{job_id}/")
+    assert "How long the last 2 runs took" in page.by_id("facts")
+    classes = [given.get("class", "") for tag, given in page.tags if tag == "rect"]
+    assert classes == ["run failed", "notch", "run succeeded"]
+
+
 def test_a_long_history_is_read_page_by_page(daemon: Daemon, visitor: Visitor) -> None:
     job_id = daemon.create(command="true", schedule="R24//PT0.01S", catch_up="all")
     eventually(lambda: daemon.outcomes(job_id).count("succeeded") == 25)

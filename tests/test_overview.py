@@ -11,6 +11,8 @@ import pytest
 from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 from tests.visitor import Visitor, assert_safe, finished
 
+HOSTILE = "<b>\"'><script>alert(1)</script>"
+
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
@@ -64,6 +66,52 @@ def test_the_overview_names_failures_runs_misses_and_what_comes(
     for number in (1, 2):
         daemon.post(f"/run/cancel/{held}.{number}/")
         eventually(lambda: daemon.outcomes(held).count("cancelled") == number)  # noqa: B023
+
+
+def test_the_hours_around_now_show_runs_misses_and_what_comes_failing_ones_first(
+    daemon: Daemon, tmp_path: Path
+) -> None:
+    visitor = Visitor(daemon)
+    assert visitor.get("/").by_id("timeline") == ""
+    often = daemon.create(name="often", command="true", schedule="R/2020-01-01T00:00:00Z/PT1H")
+    finished(daemon, "true", name="good")
+    held = daemon.create(name="held", command=f"cat {fifo(tmp_path)}", schedule=FUTURE)
+    for _ in range(3):
+        daemon.post(f"/job/start/{held}/")
+    eventually(lambda: daemon.job(held).get("pending"))
+    daemon.create(name="far off", command="true", schedule=FUTURE)
+    daemon.create(name="off", command="true", schedule="R//PT1H", disabled=True)
+    finished(daemon, "false", name=HOSTILE)
+    page = visitor.get("/")
+    assert_safe(page)
+    drawn = page.by_id("timeline")
+    assert "held: 1 running, 1 missed." in drawn
+    assert "good: 1 succeeded." in drawn
+    assert "often: 6 coming." in drawn or "often: 7 coming." in drawn
+    assert "far off" not in drawn
+    assert "off:" not in drawn
+    assert drawn.index(f"{HOSTILE}: 1 failed.") < drawn.index("held: ")
+    assert "<script>alert" not in page.html
+    assert daemon.job(often)["name"] == "often"
+    for number in (1, 2):
+        daemon.post(f"/run/cancel/{held}.{number}/")
+        eventually(lambda: daemon.outcomes(held).count("cancelled") == number)  # noqa: B023
+
+
+def test_a_flood_of_runs_with_the_longest_names_still_makes_a_small_drawing(
+    daemon: Daemon,
+) -> None:
+    for _ in range(25):
+        daemon.create(name='"' * 1000, command="true", schedule="R/2099-01-01T00:00:00Z/P1D")
+        daemon.create(name="'" * 1000, command="true", cron="* * * * *")
+    flood = daemon.create(name="flood", command="true", schedule="R319//PT0.01S", catch_up="all")
+    eventually(lambda: daemon.job(flood)["success_count"] == 320)
+    page = Visitor(daemon).get("/")
+    assert len(page.html) < 150_000
+    drawn = page.by_id("timeline")
+    assert "flood: 300 succeeded" in drawn or "flood: 2" in drawn
+    assert "the latest 300 runs and misses" in drawn
+    assert "more jobs not shown" in drawn
 
 
 def test_the_history_is_searched_over_all_jobs_and_read_page_by_page(daemon: Daemon) -> None:

@@ -96,6 +96,16 @@ def test_a_job_is_found_by_what_the_search_form_asks_for(daemon: Daemon, visitor
     assert "No job fits" in none.text
 
 
+def test_the_list_says_schedules_in_words_and_as_they_are_written(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    daemon.create(name="in words", command="true", cron="*/5 9-17 * * MON-FRI", time_zone="UTC")
+    page = visitor.get("/webui/jobs/?name=in%20words")
+    written = "*/5 9-17 * * MON-FRI"
+    assert ("span", {"title": written}) in page.tags
+    assert re.search(r"every 5 minutes .* UTC \*/5 9-17", page.text)
+
+
 def test_ten_thousand_jobs_are_shown_fifty_at_a_time_and_each_once(alone: Daemon) -> None:
     create_many(alone, 10_000)
     visitor = Visitor(alone)
@@ -181,6 +191,60 @@ def test_hostile_names_and_outputs_are_text_on_each_page(daemon: Daemon, visitor
     assert visitor.get(f"/webui/run/{run_id}/").described["written"] == (
         f"\n{HOSTILE}red</pre>\ufffd"
     )
+
+
+def test_the_graph_has_who_follows_whom_and_leaves_out_who_is_alone(alone: Daemon) -> None:
+    visitor = Visitor(alone)
+    assert "No job follows another one yet" in visitor.get("/webui/graph/").text
+    alone.create(name="alone", command="true", schedule=FUTURE)
+    rescue = alone.create(name="rescue", command="true", schedule=FUTURE, disabled=True)
+    first = alone.create(name=HOSTILE, command="true", schedule=FUTURE, on_failure_job=rescue)
+    child = alone.create(name="<b>child", command="true", parent_jobs=[first])
+    page = visitor.get(visitor.get("/").links["Graph"])
+    assert_safe(page)
+    nodes = {
+        given["href"]: given["class"]
+        for tag, given in page.tags
+        if tag == "a" and given.get("class", "").startswith("node ")
+    }
+    assert nodes == {
+        f"/webui/job/{rescue}/": "node disabled",
+        f"/webui/job/{first}/": "node new",
+        f"/webui/job/{child}/": "node new",
+    }
+    assert "3 jobs, 2 edges" in page.by_id("graph")
+    assert "<script>alert" not in page.html
+    assert "<b>child" not in page.html
+
+
+def test_a_graph_of_too_many_jobs_draws_some_and_says_so(alone: Daemon) -> None:
+    jobs: list[dict[str, object]] = [{"name": "first", "command": "true", "schedule": FUTURE}]
+    jobs += [
+        {"name": f"child {number}", "command": "true", "parent_jobs": ["first"]}
+        for number in range(320)
+    ]
+    status, text = alone.request("POST", "/job/bulk/", json.dumps(jobs).encode())
+    assert status == 201, text
+    page = Visitor(alone).get("/webui/graph/")
+    assert "the first 300 of 321 jobs" in page.text
+    assert page.html.count('class="node ') == 300
+
+
+def test_jobs_with_many_parents_each_still_make_a_graph_that_can_be_loaded(alone: Daemon) -> None:
+    jobs: list[dict[str, object]] = [
+        {"name": f"{number} " + '"' * 900, "command": "true", "schedule": FUTURE}
+        for number in range(40)
+    ]
+    parents = [job["name"] for job in jobs]
+    jobs += [
+        {"name": f"child {number} " + "<" * 900, "command": "true", "parent_jobs": parents}
+        for number in range(40)
+    ]
+    status, text = alone.request("POST", "/job/bulk/", json.dumps(jobs).encode())
+    assert status == 201, text
+    page = Visitor(alone).get("/webui/graph/")
+    assert "600 more arrows between them are not drawn" in page.text
+    assert len(page.html) < 1_500_000
 
 
 def test_no_page_that_is_only_looked_at_changes_anything(daemon: Daemon, visitor: Visitor) -> None:

@@ -19,6 +19,7 @@ from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.finding import Mark, Search, count, find
 from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
+from kala_trio.store.kinship import family, related
 from kala_trio.store.outbox import Delivery, deliveries
 from kala_trio.store.trouble import UNREADABLE, sentence
 
@@ -122,10 +123,19 @@ class Reader:
         """Return the ``limit`` first jobs after a mark that fit, and the mark of the next page."""
         with self._database() as database:
             ids, mark = find(database, search, after, limit)
-            which = "FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
-            found = rows.select(database, Job, which, json.dumps(ids))
-            views = {view.job.id: view for view in _views(database, found, ids)}
-            return [views[job_id] for job_id in ids], mark
+            return _in_order(database, ids), mark
+
+    def related(self, most: int) -> tuple[list[JobView], int]:
+        """Return the first ``most`` jobs that follow others or are followed, and their number."""
+        with self._database() as database:
+            ids, count = related(database, most)
+            return _in_order(database, ids), count
+
+    def family(self, job_id: str, steps: int, most: int) -> tuple[list[JobView], bool]:
+        """Return a job and ``most`` relatives so many steps away, and whether there are more."""
+        with self._database() as database:
+            ids, has_more = family(database, job_id, steps, most)
+            return _in_order(database, ids), has_more
 
     def count(self, search: Search) -> int:
         """Return how many jobs fit."""
@@ -267,6 +277,14 @@ def _add_up(database: sqlite3.Connection) -> Totals:
         dict(by_tag),
         waiting,
     )
+
+
+def _in_order(database: sqlite3.Connection, ids: list[str]) -> list[JobView]:
+    """Return the jobs of these ids, in their order."""
+    which = "FROM jobs WHERE id IN (SELECT value FROM json_each(?))"
+    found = rows.select(database, Job, which, json.dumps(ids))
+    views = {view.job.id: view for view in _views(database, found, ids)}
+    return [views[job_id] for job_id in ids]
 
 
 def _views(

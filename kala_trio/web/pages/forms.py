@@ -1,7 +1,7 @@
 """The forms by which a job is created and edited, and what its schedule would mean."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
@@ -12,8 +12,14 @@ from kala_trio.core.definition import Timing
 from kala_trio.core.errors import KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import Job, Occurrence
 from kala_trio.core.messages import Create, Edit
-from kala_trio.core.occurrences import first_occurrence, is_timed_alike, schedule_of
+from kala_trio.core.occurrences import (
+    first_occurrence,
+    is_scheduled,
+    is_timed_alike,
+    schedule_of,
+)
 from kala_trio.core.timetable import zone_of
+from kala_trio.phrases import shown as local_of
 from kala_trio.store.reader import JobView
 from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
@@ -21,27 +27,37 @@ from kala_trio.web.answers import found, status_of
 from kala_trio.web.pages import fields
 from kala_trio.web.pages.fields import Given
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
-from kala_trio.web.pages.job import path_of
-from kala_trio.web.pages.words import absolute
+from kala_trio.web.pages.words import clock, path_of
+from kala_trio.words import Note, in_words, remarks
 
 UPCOMING = 5
 """How many occurrences a preview shows."""
 
 _TIMED = ("schedule", "time_zone", "parent_jobs", "epsilon", *Timing.__struct_fields__)
 _STAND_IN = {"name": "preview", "command": "true"}
+_MOMENT = timedelta(microseconds=1)
 # A sentence about what is empty says more than one about what is missing.
 _EMPTY: dict[str, Any] = {"name": "", "command": ""}
 
 
-class Preview(Struct, frozen=True):
-    """What a schedule would mean: a sentence, and perhaps some instants, each as its zone has it.
+class Upcoming(Struct, frozen=True):
+    """An instant, as the clock of its job's zone shows it, and what is odd about it."""
 
-    ``key`` is the field at fault, if there is a fault.
+    at: datetime
+    there: str
+    notes: tuple[Note, ...] = ()
+
+
+class Preview(Struct, frozen=True):
+    """What a schedule would mean: a sentence, and perhaps some instants.
+
+    ``words`` say what is written; ``key`` is the field at fault, if there is a fault.
     """
 
     sentence: str
-    times: tuple[tuple[datetime, str], ...] = ()
+    times: tuple[Upcoming, ...] = ()
     key: str = ""
+    words: str = ""
 
 
 class Form(Struct, frozen=True):
@@ -154,28 +170,25 @@ def _told(job: Job, coming: Occurrence | None) -> Preview:
     times = schedule_of(job)
     if times is None:
         return Preview("Runs after its parents.")
+    said = in_words(definition, job.scheduled_from) if is_scheduled(definition) else ""
     if coming is None:
-        return Preview("Nothing will run by itself.")
-    if not (definition.schedule or definition.timing.cron or definition.timing.schedules):
+        return Preview("Nothing will run by itself.", words=said)
+    if not said:
         return Preview("Runs once, as soon as it is there.", _in_zone(job, [coming.at]))
     upcoming: list[datetime] = []
     while coming and len(upcoming) < UPCOMING:
         upcoming.append(coming.at)
         coming = times.next_after(coming.at)
     sentence = "The next runs:" if coming else "The next runs, and then no more:"
-    return Preview(sentence, _in_zone(job, upcoming))
+    return Preview(sentence, _in_zone(job, upcoming), words=said)
 
 
-def _in_zone(job: Job, some: list[datetime]) -> tuple[tuple[datetime, str], ...]:
-    zone = zone_of(job.definition.schedule, job.definition.time_zone, job.scheduled_from)
-    return tuple((at, _wall(at, zone)) for at in some)
-
-
-def _wall(at: datetime, zone: tzinfo) -> str:
-    try:
-        return at.astimezone(zone).strftime("%a %Y-%m-%d %H:%M:%S %Z")
-    except OverflowError:  # it is in the year 10000 there
-        return absolute(at)
+def _in_zone(job: Job, some: list[datetime]) -> tuple[Upcoming, ...]:
+    definition, accepted_at = job.definition, job.scheduled_from
+    zone = zone_of(definition.schedule, definition.time_zone, accepted_at)
+    remarked = remarks(definition, accepted_at, some[0] - _MOMENT, len(some), job.id)
+    notes = {each.occurrence.at: each.notes for each in remarked}
+    return tuple(Upcoming(at, clock(local_of(at, zone)), notes.get(at, ())) for at in some)
 
 
 def _new(site: Site, now: datetime) -> Form:

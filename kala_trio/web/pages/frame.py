@@ -178,9 +178,12 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.globals |= {"file": _file, "version": kala_trio.__version__}
-    some = ("iso", "absolute", "relative", "lasted", "shortened", "spaced", "plain", "states")
+    some = (
+        *("iso", "absolute", "relative", "clock", "lasted"),
+        *("shortened", "spaced", "plain", "states", "upper"),
+    )
     environment.filters |= {name: getattr(words, name) for name in some}
-    environment.filters["schedule"] = words.schedule_of
+    environment.filters |= {"schedule": words.schedule_of, "timing": words.timing_of}
     environment.tests["missed"] = words.is_missed
     return environment
 

@@ -1,6 +1,7 @@
 """The page of a job, with its history, and the forms that start, switch and delete it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from hashlib import blake2b
 from urllib.parse import urlencode
 
@@ -10,16 +11,26 @@ from kala_trio import wire
 from kala_trio.core.errors import Outdated, no_job
 from kala_trio.core.job import Missed
 from kala_trio.core.messages import Delete, Disable, Enable, Start
+from kala_trio.core.occurrences import is_scheduled
+from kala_trio.core.timetable import zone_of
+from kala_trio.phrases import place_of
 from kala_trio.store.history import Entry, Place, Wanted
 from kala_trio.store.reader import JobView
 from kala_trio.threads import in_thread
 from kala_trio.web.answers import found
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to
+from kala_trio.web.pages.graph import family_of
 from kala_trio.web.pages.jobs import PATH as JOBS
+from kala_trio.web.pages.timeline import sparkline_of
+from kala_trio.web.pages.words import path_of, upper
 from kala_trio.web.queries import Query, written
+from kala_trio.words import remarks
 
 HISTORY = 20
 """How many entries of its history a job's page shows."""
+
+OCCURRENCES = 10
+"""How many coming occurrences it shows."""
 
 _MOST_RELATIVES = 50
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
@@ -37,7 +48,7 @@ def add_job(pages: Blueprint, site: Site) -> None:
         query = Query(request.args, ("cursor",))
         place = query.cursor(Place)
 
-        def read(_: object) -> Context:
+        def read(now: datetime) -> Context:
             view = site.reader.job(job_id)
             page = site.reader.page(Wanted(job_id), place or Place(), HISTORY)
             if view is None and not page.entries:
@@ -50,7 +61,7 @@ def add_job(pages: Blueprint, site: Site) -> None:
                 "is_first": place is None,
                 "next": f"{path_of(job_id)}?{further}" if page.next else "",
             }
-            return history | (_described(site, view) if view else {"view": None})
+            return history | (_described(site, view, now) if view else {"view": None})
 
         return await site.page("job.html", read)
 
@@ -84,11 +95,6 @@ def add_job(pages: Blueprint, site: Site) -> None:
         return go_to(JOBS)
 
 
-def path_of(job_id: str) -> str:
-    """Return where a job's page is."""
-    return f"/webui/job/{job_id}/"
-
-
 def row_of(entry: Entry) -> Context:
     """Return what a table of the history shows of an entry."""
     if isinstance(entry, Missed):
@@ -111,7 +117,7 @@ def name_in(entries: tuple[Entry, ...]) -> str:
     return latest.job_name if isinstance(latest, Missed) else latest[0].job_name
 
 
-def _described(site: Site, view: JobView) -> Context:
+def _described(site: Site, view: JobView, now: datetime) -> Context:
     definition = view.job.definition
     parents = definition.parent_jobs[:_MOST_RELATIVES]
     children = view.dependents[:_MOST_RELATIVES]
@@ -130,6 +136,20 @@ def _described(site: Site, view: JobView) -> Context:
         "view": view,
         "keys": _said(view),
         "relatives": [each for each in relatives if each[1]],
+        **_upcoming(view, now),
+        **family_of(site, view),
+        **sparkline_of(view),
+    }
+
+
+def _upcoming(view: JobView, now: datetime) -> Context:
+    """Return the next occurrences, and by whose clock they are told."""
+    definition, accepted_at = view.job.definition, view.job.scheduled_from
+    zone = zone_of(definition.schedule, definition.time_zone, accepted_at)
+    return {
+        "is_scheduled": is_scheduled(definition),
+        "upcoming": remarks(definition, accepted_at, now, OCCURRENCES, view.job.id),
+        "place": upper(place_of(zone)),
     }
 
 

@@ -1,6 +1,7 @@
 """The first page: what needs somebody, what goes on and what comes; and the word of changes."""
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import trio
 from quart import Blueprint, Response, request
@@ -12,10 +13,13 @@ from kala_trio.store.history import End, NoOutcome, Place, Wanted
 from kala_trio.store.reader import JobView
 from kala_trio.web.pages.frame import Context, Site
 from kala_trio.web.pages.job import row_of
+from kala_trio.web.pages.timeline import timeline_of
 from kala_trio.web.queries import Query
 
 SHOWN = 8
 """How many entries each list has at most."""
+
+_LOOKED_AHEAD = 50
 
 # How soon a change is told, and how soon the next one after it, in seconds.
 _GLANCE = 0.25
@@ -29,7 +33,7 @@ def add_overview(pages: Blueprint, site: Site) -> None:
 
     @pages.get("/webui/")
     async def get_overview() -> Response:
-        return await site.page("overview.html", lambda _: _overview(site))
+        return await site.page("overview.html", lambda now: _overview(site, now))
 
     @pages.get("/webui/events/")
     async def tell_of_changes() -> Response:
@@ -40,13 +44,13 @@ def add_overview(pages: Blueprint, site: Site) -> None:
         return response
 
 
-def _overview(site: Site) -> Context:
+def _overview(site: Site, now: datetime) -> Context:
     reader = site.reader
     totals = reader.totals()
     failing = Search(state=JobState.FAILING, order=Order.LAST_ATTEMPTED_RUN, descending=True)
     failed, _more = reader.find(failing, None, SHOWN)
     coming, _more = reader.find(
-        Search(state=JobState.ENABLED, order=Order.NEXT_RUN_AT), None, SHOWN
+        Search(state=JobState.ENABLED, order=Order.NEXT_RUN_AT), None, _LOOKED_AHEAD
     )
     return {
         "totals": totals,
@@ -55,7 +59,8 @@ def _overview(site: Site) -> Context:
         "failed": [(view, *_last_failure(site, view)) for view in failed],
         "running": _latest(site, NoOutcome.RUNNING),
         "missed": _latest(site, NoOutcome.MISSED),
-        "coming": [view for view in coming if view.progress.next],
+        "coming": [view for view in coming[:SHOWN] if view.progress.next],
+        **timeline_of(site, coming, now),
     }
 
 

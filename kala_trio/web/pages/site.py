@@ -5,6 +5,7 @@ from quart import Response
 from kala_trio.web.application import Application
 from kala_trio.web.pages.forms import add_forms
 from kala_trio.web.pages.frame import Site, frame, go_to
+from kala_trio.web.pages.graph import add_graph
 from kala_trio.web.pages.history import add_history
 from kala_trio.web.pages.job import add_job
 from kala_trio.web.pages.jobs import add_jobs
@@ -23,6 +24,7 @@ def add_pages(app: Application, site: Site) -> None:
     add_forms(pages, site)
     add_history(pages, site)
     add_sign_in(pages, site)
+    add_graph(pages, site)
 
     @pages.get("/")
     async def go_in() -> Response:

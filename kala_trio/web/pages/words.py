@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from kala_trio.core.job import Missed, Progress
 from kala_trio.store.finding import JobState
 from kala_trio.store.reader import JobView
+from kala_trio.words import in_words
 
 _SECOND = timedelta(seconds=1)
 # Below so many seconds these units are counted, each of so many seconds; the script knows the same.
@@ -18,6 +19,11 @@ _UNITS = (
     (730 * 86400, 30 * 86400, "months"),
 )
 _YEAR = 365 * 86400
+
+
+def path_of(job_id: str) -> str:
+    """Return where a job's page is."""
+    return f"/webui/job/{job_id}/"
 
 
 def iso(at: datetime) -> str:
@@ -92,6 +98,21 @@ def schedule_of(view: JobView) -> str:
     timing = view.job.definition.timing
     written = (view.job.definition.schedule, timing.cron, *timing.schedules)
     return " + ".join(each for each in written if each)
+
+
+def timing_of(view: JobView) -> str:
+    """Say in words when a job runs by itself."""
+    return in_words(view.job.definition, view.job.scheduled_from)
+
+
+def clock(local: datetime) -> str:
+    """Write an instant for people, by the clock of the zone that it is given in."""
+    return local.strftime("%a %Y-%m-%d %H:%M:%S %Z")
+
+
+def upper(sentence: str) -> str:
+    """Begin a sentence with a capital, and leave the rest of it as it is."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def is_missed(entry: object) -> bool:
