@@ -313,3 +313,19 @@ def test_a_browser_signs_in_and_out_with_a_token(chromium: Any, tmp_path: Path) 
         page.goto("/webui/")
         playwright.expect(page.get_by_label("Token")).to_be_visible()
         context.close()
+
+
+def test_a_failing_child_is_seen_in_the_graph_and_leads_to_its_job(
+    daemon: Daemon, tab: Any
+) -> None:
+    parent = daemon.create(name="the parent", command="true", schedule=FUTURE)
+    child = daemon.create(name="the failing child", command="false", parent_jobs=[parent])
+    daemon.post(f"/job/start/{parent}/")
+    eventually(lambda: daemon.outcomes(child) == ["failed"])
+    tab.goto("/webui/graph/")
+    node = tab.locator("a.node.failed", has_text="the failing child")
+    playwright.expect(node).to_be_visible()
+    playwright.expect(node.locator(".symbol")).to_have_text("✗")
+    node.click()
+    tab.wait_for_url(re.compile(child))
+    playwright.expect(tab.locator("#title")).to_contain_text("the failing child")
