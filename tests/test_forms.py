@@ -68,12 +68,24 @@ def test_a_simple_job_needs_three_fields_and_no_script(daemon: Daemon, visitor: 
     assert visitor.get(page.links["Edit"]).form("Save").fields[1:4] == [*filled.items()]
 
 
+def test_a_form_that_is_sent_twice_makes_one_job(daemon: Daemon, visitor: Visitor) -> None:
+    """By a double click, say; and one that was refused keeps its id."""
+    form = visitor.get("/webui/new/")
+    refused = visitor.submit(form, "Create", name="once", command="true", schedule="bogus")
+    assert refused.status == 400
+    first = created(visitor.submit(refused, "Create", schedule=FUTURE))
+    assert created(visitor.submit(refused, "Create", schedule=FUTURE)) == first
+    assert len(daemon.get("/job/?name=once")["jobs"]) == 1
+    daemon.request("DELETE", f"/job/{first}/")
+
+
 def test_each_key_of_a_job_has_one_field_in_the_form(visitor: Visitor) -> None:
     names = {f"remote_properties.{key}" for key in Remote.__struct_fields__} | {"type"}
     shown = [
         given["name"]
         for tag, given in visitor.get("/webui/new/").tags
-        if tag in ("input", "textarea", "select") and given.get("name") != "notify_on"
+        if tag in ("input", "textarea", "select")
+        and given.get("name") not in ("notify_on", "new_id")
     ]
     assert sorted(shown) == sorted(KEYS.keys() - {"remote_properties", "notify_on"} | names)
 

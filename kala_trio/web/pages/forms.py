@@ -1,10 +1,12 @@
 """The forms by which a job is created and edited, and what its schedule would mean."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from kala_trio import wire
@@ -36,6 +38,7 @@ UPCOMING = 5
 _TIMED = ("schedule", "time_zone", "parent_jobs", "epsilon", *Timing.__struct_fields__)
 _STAND_IN = {"name": "preview", "command": "true"}
 _MOMENT = timedelta(microseconds=1)
+_UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A sentence about what is empty says more than one about what is missing.
 _EMPTY: dict[str, Any] = {"name": "", "command": ""}
 
@@ -61,7 +64,10 @@ class Preview(Struct, frozen=True):
 
 
 class Form(Struct, frozen=True):
-    """A form as it is shown: ``texts`` in its fields, and what is wrong with one of them."""
+    """A form as it is shown: ``texts`` in its fields, and what is wrong with one of them.
+
+    ``new_id`` is that of the job which it creates, so that to send it twice makes no second job.
+    """
 
     texts: Mapping[str, str]
     preview: Preview | None = None
@@ -69,6 +75,7 @@ class Form(Struct, frozen=True):
     key: str = ""
     view: JobView | None = None
     version: str = ""
+    new_id: str = ""
 
     def context(self) -> Context:
         """Return what its template is given."""
@@ -107,7 +114,7 @@ def _add_new(pages: Blueprint, site: Site) -> None:
         try:
             body = wire.encode(_EMPTY | _without_none(fields.patch({}, given)))
             definition = await in_thread(site.acceptance.job, body, limiter=site.threads)
-            job_id = site.acceptance.new_id()
+            job_id = await in_thread(_wanted_id, site, given, limiter=site.threads)
             await site.ask(Create(job_id, definition))
         except KalaTrioError as error:
             return _answer(_refused(await _previewed(site, given), error), status_of(error))
@@ -192,7 +199,15 @@ def _in_zone(job: Job, some: list[datetime]) -> tuple[Upcoming, ...]:
 
 
 def _new(site: Site, now: datetime) -> Form:
-    return Form(fields.texts({}), preview(site.acceptance, {}, None, now))
+    told = preview(site.acceptance, {}, None, now)
+    return Form(fields.texts({}), told, new_id=site.acceptance.new_id())
+
+
+def _wanted_id(site: Site, given: Given) -> str:
+    """Return the id that a form has brought, unless it is none, or was a deleted job's (M7)."""
+    (wanted,) = given.get("new_id", [""])[-1:]
+    is_free = site.reader.job(wanted) or not site.reader.remembers(wanted)
+    return wanted if _UUID.fullmatch(wanted) and is_free else site.acceptance.new_id()
 
 
 async def _previewed(site: Site, given: Given, view: JobView | None = None) -> Form:
@@ -200,14 +215,15 @@ async def _previewed(site: Site, given: Given, view: JobView | None = None) -> F
     now = datetime.now(UTC)
     told = await in_thread(preview, site.acceptance, given, view, now, limiter=site.threads)
     (version,) = given.get("version", [""])[-1:]
-    return Form(fields.filled(given), told, view=view, version=version)
+    new_id = _wanted_id(site, given)
+    return Form(fields.filled(given), told, view=view, version=version, new_id=new_id)
 
 
 def _refused(form: Form, error: KalaTrioError) -> Form:
     """Return a form with what was wrong with it, which is said once."""
     key = error.field if isinstance(error, Refused) else ""
     told = None if form.preview and form.preview.key == key else form.preview
-    return Form(form.texts, told, str(error), key, form.view, form.version)
+    return replace(form, preview=told, problem=str(error), key=key)
 
 
 def _answer(form: Form, status: int = 200) -> Response:
