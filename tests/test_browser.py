@@ -329,3 +329,14 @@ def test_a_failing_child_is_seen_in_the_graph_and_leads_to_its_job(
     node.click()
     tab.wait_for_url(re.compile(child))
     playwright.expect(tab.locator("#title")).to_contain_text("the failing child")
+
+
+def test_instants_are_in_the_zone_of_who_looks(daemon: Daemon, chromium: Any) -> None:
+    job_id = daemon.create(name="zoned", command="true", schedule=FUTURE)
+    context = chromium.new_context(base_url=daemon.url, timezone_id="America/New_York")
+    page = context.new_page()
+    page.goto(f"/webui/job/{job_id}/")
+    time = page.locator("time[datetime^='2099-01-01']").first
+    playwright.expect(time.locator("small")).to_have_text(re.compile("2098-12-31 19:00:00"))
+    assert time.get_attribute("title") == "2099-01-01 00:00:00 UTC"
+    context.close()

@@ -17,7 +17,13 @@ function relative(seconds) {
 function tellTimes() {
   for (const time of document.querySelectorAll("time[datetime]")) {
     const at = new Date(time.dateTime);
-    time.title = at.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+    const absolute = time.querySelector("small");
+    if (!time.title) {
+      // In the zone of who looks; the server's words, in UTC, are a hint then.
+      const here = at.toLocaleString("sv-SE", { timeZoneName: "short" });
+      time.title = absolute ? absolute.textContent : here;
+      if (absolute) absolute.textContent = here;
+    }
     const said = time.querySelector(".rel");
     const words = relative(Math.round((at - Date.now()) / 1000));
     if (said && said.textContent !== words) said.textContent = words;
