@@ -197,6 +197,8 @@ def wrong_fields(draw: st.DrawFn) -> tuple[str, Fields]:
         fields = draw(good_fields([], remote=False))
     if key == "parent_jobs":
         fields |= NO_SCHEDULE
+    if key == "schedule":  # one that is over is refused only where it is the only one
+        fields |= {"cron": "", "schedules": []}
     if key in ("name", "command") and draw(st.booleans()):
         return key, {name: fields[name] for name in fields if name != key}
     return key, fields | {key: value}
