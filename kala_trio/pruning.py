@@ -78,18 +78,15 @@ class Pruning:
         while run_ids := await in_thread(self._expired.runs, *beyond):
             for some in _parts(run_ids, _STEP):
                 await self._remove_runs(some)
-        while row_ids := await in_thread(self._expired.missed, *beyond):
-            for rows in _parts(row_ids, _STEP):
-                await self._journal.prune_missed(rows)
-                await trio.sleep(_PAUSE)
-        while row_ids := await in_thread(self._expired.notices, *beyond):
-            for rows in _parts(row_ids, _STEP):
-                await self._journal.prune_notices(rows)
-                await trio.sleep(_PAUSE)
-        while row_ids := await in_thread(self._expired.deeds, *beyond):
-            for rows in _parts(row_ids, _STEP):
-                await self._journal.prune_deeds(rows)
-                await trio.sleep(_PAUSE)
+        for find, prune in (
+            (self._expired.missed, self._journal.prune_missed),
+            (self._expired.notices, self._journal.prune_notices),
+            (self._expired.deeds, self._journal.prune_deeds),
+        ):
+            while row_ids := await in_thread(find, *beyond):
+                for rows in _parts(row_ids, _STEP):
+                    await prune(rows)
+                    await trio.sleep(_PAUSE)
         # First what there is, then what is known: a job is, before its directory is made.
         for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
             for job_id in await in_thread(self._expired.unknown, job_ids):

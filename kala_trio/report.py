@@ -7,7 +7,7 @@ from msgspec import Struct
 from kala_trio import wire
 from kala_trio.core.definition import News
 from kala_trio.core.job import Attempt, Notice, Run, reason_of
-from kala_trio.letter import Letter
+from kala_trio.letter import Letter, on_one_line
 
 _LONGEST_NAME = 100
 _LONGEST_SUBJECT = 300
@@ -38,7 +38,7 @@ class Report(Struct, frozen=True):
 def sentence(report: Report) -> str:
     """Say in one sentence what has happened."""
     notice = report.notice
-    name = _on_one_line(notice.job_name, _LONGEST_NAME)
+    name = _shortened(notice.job_name, _LONGEST_NAME)
     why = f": {report.reason}" if report.reason else ""
     match notice.news:
         case News.START:
@@ -91,7 +91,7 @@ def as_letter(report: Report) -> Letter:
     return Letter(
         f"{notice.job_id}.{notice.number}",
         tuple(notice.receiver.split(", ")),
-        _on_one_line(f"[kala-trio] {sentence(report)}", _LONGEST_SUBJECT),
+        _shortened(f"[kala-trio] {sentence(report)}", _LONGEST_SUBJECT),
         "\n".join(lines) + "\n",
         notice.at,
     )
@@ -125,6 +125,6 @@ def _time(notice: Notice) -> str:
     return wire.encode_time(notice.scheduled_at)
 
 
-def _on_one_line(text: str, longest: int) -> str:
-    line = "".join(each if each.isprintable() else " " for each in text)
+def _shortened(text: str, longest: int) -> str:
+    line = on_one_line(text)
     return line if len(line) <= longest else f"{line[:longest]}…"

@@ -14,11 +14,13 @@ from kala_trio.core.timetable import is_cron, times_of, zone_of
 from kala_trio.words import in_words, remarks
 
 _MOST = 10
+_zone_option = click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")
+_after_option = click.option("--after", metavar="INSTANT", help="Later than that, instead of now.")
 
 
 @click.command("next")
 @click.argument("schedule")
-@click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")
+@_zone_option
 @click.option(
     "-n",
     "--most",
@@ -27,33 +29,29 @@ _MOST = 10
     metavar="COUNT",
     help=f"How many.  [default: {_MOST}]",
 )
-@click.option("--after", metavar="INSTANT", help="Later than that, instead of now.")
+@_after_option
 def preview(schedule: str, zone: str, most: int, after: str | None) -> None:
     """Print the next instants of SCHEDULE: ISO 8601 or cron, as a job may have it.
 
     No daemon is asked. Times are those of the zone, and of UTC.
     """
     with exit_status():
-        now = WallClock().now()
-        if after is not None:
-            now = date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
+        now = _begin(after, zone)
         say_table(("LOCAL", "", "UTC"), _rows(schedule, zone, most, now))
 
 
 @click.command()
 @click.argument("schedule")
-@click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")
-@click.option("--after", metavar="INSTANT", help="Later than that, instead of now.")
+@_zone_option
+@_after_option
 def explain(schedule: str, zone: str, after: str | None) -> None:
     """Say what SCHEDULE means, in words, and what is odd about its next instants.
 
     No daemon is asked.
     """
     with exit_status():
-        now = WallClock().now()
-        if after is not None:
-            now = date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
-        text, timing = ("", Timing(cron=schedule)) if is_cron(schedule) else (schedule, Timing())
+        now = _begin(after, zone)
+        text, timing = _read(schedule)
         definition = Definition("job", "true", schedule=text, time_zone=zone, timing=timing)
         check(definition, now)
         click.echo(in_words(definition, now))
@@ -62,8 +60,19 @@ def explain(schedule: str, zone: str, after: str | None) -> None:
             click.echo(f"  {each.local.isoformat(' ')}{f'  {notes}' if notes else ''}")
 
 
+def _begin(after: str | None, zone: str) -> datetime:
+    if after is None:
+        return WallClock().now()
+    return date_time(after, "after", "", find_zone(zone)).astimezone(UTC)
+
+
+def _read(schedule: str) -> tuple[str, Timing]:
+    """Return a schedule as a definition has it, by its kind."""
+    return ("", Timing(cron=schedule)) if is_cron(schedule) else (schedule, Timing())
+
+
 def _rows(schedule: str, zone: str, most: int, now: datetime) -> list[tuple[str, str, str]]:
-    text, timing = ("", Timing(cron=schedule)) if is_cron(schedule) else (schedule, Timing())
+    text, timing = _read(schedule)
     times = times_of("", text, zone, timing, now)
     shown_in = zone_of(text, zone, now)
     rows: list[tuple[str, str, str]] = []

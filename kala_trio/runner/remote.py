@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC
 from pathlib import Path
 
 import trio
@@ -25,6 +24,7 @@ from kala_trio.runner.connection import NotAnswered
 from kala_trio.runner.local import timeout_of
 from kala_trio.runner.outbound import USER_AGENT, Outbound
 from kala_trio.runner.output import Capture, output_path, remove_stale
+from kala_trio.runner.variables import scheduled_at
 
 log = logging.getLogger(__name__)
 
@@ -110,13 +110,12 @@ class RemoteRunner:
 
 def _headers(act: StartAttempt, remote: Remote) -> list[tuple[str, str]]:
     """Return what tells the server which attempt this is, and the job's own headers, which win."""
-    scheduled_at = act.run.trigger.scheduled_at.astimezone(UTC)
     usual = [
         ("User-Agent", USER_AGENT),
         ("Kala-Trio-Job-Id", act.run.job_id),
         ("Kala-Trio-Run-Id", act.run.id),
         ("Kala-Trio-Attempt", str(act.number)),
-        ("Kala-Trio-Scheduled-At", scheduled_at.isoformat().replace("+00:00", "Z")),
+        ("Kala-Trio-Scheduled-At", scheduled_at(act.run.trigger)),
         ("Idempotency-Key", act.run.id),
     ]
     own = {name.lower() for name, values in remote.headers if values}

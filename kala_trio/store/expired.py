@@ -1,17 +1,14 @@
 """What of the history is beyond its bounds: what pruning asks the file for."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from kala_trio.core.errors import Unavailable
 from kala_trio.store import rows
-from kala_trio.store.connection import Connection, atomic, open_database
 from kala_trio.store.reader import STATS
-from kala_trio.store.trouble import UNREADABLE, sentence
+from kala_trio.store.trouble import look_into
 
 
 class Expired:
@@ -62,7 +59,7 @@ class Expired:
 
     def deeds(self, before: datetime, keep: int, limit: int) -> list[int]:
         """Return the rows of ``limit`` deeds from ``before``; of each job any number is kept."""
-        query = "SELECT rowid FROM deeds WHERE at < :before AND :keep AND :latest LIMIT :limit"
+        query = "SELECT rowid FROM deeds WHERE at < :before LIMIT :limit"
         return self._beyond(query, before, keep, limit)
 
     def unknown(self, job_ids: Sequence[str]) -> list[str]:
@@ -72,20 +69,12 @@ class Expired:
             "WHERE NOT EXISTS (SELECT 1 FROM jobs WHERE id = value) "
             "AND NOT EXISTS (SELECT 1 FROM runs WHERE job_id = value)"
         )
-        with self._database() as database:
+        with look_into(self._path) as database:
             return [job_id for (job_id,) in database.execute(query, (json.dumps(job_ids),))]
 
     def _beyond(self, query: str, before: datetime, keep: int, limit: int) -> list[Any]:
         """Return what a query finds beyond both bounds, each of it once."""
         bounds = {"before": rows.from_instant(before), "keep": keep}
-        with self._database() as database:
+        with look_into(self._path) as database:
             found = database.execute(query, bounds | {"latest": STATS, "limit": limit})
             return list(dict.fromkeys(key for (key,) in found))
-
-    @contextmanager
-    def _database(self) -> Iterator[Connection]:
-        try:
-            with closing(open_database(self._path, read_only=True)) as database, atomic(database):
-                yield database
-        except UNREADABLE as error:
-            raise Unavailable(sentence(self._path, "cannot be read", error)) from error

@@ -1,19 +1,15 @@
 """Notices with what became of their delivery: those that wait, and those of a job (rule N5)."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
 from msgspec import Struct
 
 from kala_trio.core.definition import News
-from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Channel, Notice
 from kala_trio.store import rows
-from kala_trio.store.connection import atomic, open_database
-from kala_trio.store.trouble import UNREADABLE, sentence
+from kala_trio.store.trouble import look_into
 
 
 class Delivery(Struct, frozen=True):
@@ -82,18 +78,10 @@ class Outbox:
         return found[0] if found else None
 
     def _read(self, which: str, *parameters: str | int) -> list[Head]:
-        with self._database() as database:
+        with look_into(self._path) as database:
             more = f"{_DELIVERY}, followers"
             found = rows.select_with(database, Notice, more, which, *parameters)
             return [Head(_delivery(row[:-1]), row[-1]) for row in found]
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with closing(open_database(self._path, read_only=True)) as database, atomic(database):
-                yield database
-        except UNREADABLE as error:
-            raise Unavailable(sentence(self._path, "cannot be read", error)) from error
 
 
 def deliveries(database: sqlite3.Connection, job_id: str, below: int, limit: int) -> list[Delivery]:

@@ -1,10 +1,12 @@
-"""What is wrong with the database, and what to do about it, in one sentence."""
+"""What is wrong with the database, and what to do about it, in one sentence; and looks into it."""
 
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from kala_trio.core.errors import CannotStart
+from kala_trio.core.errors import CannotStart, Unavailable
+from kala_trio.store.connection import Connection, atomic, open_database
 
 UNREADABLE = (sqlite3.Error, ValueError, LookupError, OverflowError)
 """What reading the file can raise: SQLite's errors, and those of rows that nobody wrote so."""
@@ -60,3 +62,13 @@ def refuse_damaged_log(path: Path) -> None:
                 f"database: {log} is damaged, and with it the latest changes; restore a backup of "
                 f"{path}, or go on without those changes: rm {log}"
             )
+
+
+@contextmanager
+def look_into(path: Path) -> Iterator[Connection]:
+    """Lend a connection of its own, which reads one state; raises Unavailable if it can't."""
+    try:
+        with closing(open_database(path, read_only=True)) as database, atomic(database):
+            yield database
+    except UNREADABLE as error:
+        raise Unavailable(sentence(path, "cannot be read", error)) from error
