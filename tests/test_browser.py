@@ -18,6 +18,7 @@ import pytest
 
 from kala_trio.tokens import Role, Tokens
 from tests.daemon import FUTURE, Daemon, eventually, fifo, running
+from tests.shaking import LET_TIME_PASS, NOTE_JUMPS, TWO_FRAMES
 from tests.website import Asked, saying, website
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -180,34 +181,17 @@ def test_nothing_is_wider_than_the_screen_and_nothing_jumps(
         base_url=daemon.url, viewport={"width": width, "height": 700}, timezone_id="Asia/Kathmandu"
     )
     page = context.new_page()
-    page.add_init_script(
-        "window.jumps = 0; new PerformanceObserver((list) => { for (const each of "
-        "list.getEntries()) window.jumps += each.value; })"
-        ".observe({type: 'layout-shift', buffered: true});"
-        "window.ticks = []; window.setInterval = (each) => window.ticks.push(each);"
-    )
+    page.add_init_script(NOTE_JUMPS)
     for path in paths(daemon, busy):
         page.goto(path, wait_until="load")
-        two_frames(page)
+        page.evaluate(TWO_FRAMES)
         assert page.evaluate("window.jumps") < 0.02, path
         for later in (47, 3_000, 169_200, 5_097_600):
-            page.evaluate(
-                "later => { Date.now = () => new Date().getTime() + 1000 * later; "
-                "window.ticks.forEach((each) => each()); }",
-                later,
-            )
-            two_frames(page)
+            page.evaluate(LET_TIME_PASS, later)
+            page.evaluate(TWO_FRAMES)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, later)
             assert page.evaluate("window.jumps") < 0.02, (path, later)
     context.close()
-
-
-def two_frames(page: Any) -> None:
-    """Wait until the page is drawn, and what was drawn is known."""
-    page.evaluate(
-        "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => "
-        "setTimeout(done))))"
-    )
 
 
 def test_a_keyboard_is_enough_to_find_a_job_and_start_it(daemon: Daemon, tab: Any) -> None:

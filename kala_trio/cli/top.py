@@ -8,7 +8,7 @@ import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 
 import click
@@ -64,7 +64,8 @@ def top(kala: Client, /, *, every: float, once: bool) -> None:
 
 def _view(kala: Client, lines: int) -> list[str]:
     """Return what there is to be seen, in so many lines at most, save for the heads."""
-    stats, now = kala.stats(), datetime.now(UTC)
+    stats = kala.stats()
+    now = datetime.fromisoformat(stats["created"])  # by the daemon's clock
     third = max(1, (lines - _HEADS) // 3)
     running = [
         (each["id"], each["job_name"], local(each["started_at"]), _far(each["started_at"], now))
