@@ -30,7 +30,6 @@ _OUTSIDE = {
 
 html_theme = "furo"
 html_favicon = "../kala_trio/web/static/kala.svg"
-html_logo = html_favicon
 html_copy_source = False
 nitpicky = True
 exclude_patterns = ["README.md"]
