@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -81,7 +82,7 @@ class Tries(Generic[T]):
         self._ask = ask
         self._pauses = iter(pauses if ask.repeatable else ())
         # Nothing was done of what came too soon, so all of that may be repeated.
-        self._waits = iter(range(_MOST_WAITS if pauses else 0))
+        self._waits = repeat(0.0, _MOST_WAITS if pauses else 0)
         self._may_be_done = False
 
     def read(self, answer: httpx.Response) -> T:
