@@ -12,7 +12,7 @@ import trio
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.messages import Request
-from kala_trio.door import serve_door
+from kala_trio.door import Reload, serve_door
 from kala_trio.settings import Settings
 from kala_trio.threads import needing_a_thread
 
@@ -26,15 +26,21 @@ _LAST_EXIT = 5.0
 
 
 async def keep_web_process(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request, str], Awaitable[None]]
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request, str], Awaitable[None]],
+    reloads: trio.MemoryReceiveChannel[Reload],
 ) -> None:
-    """Run the web process, and start it again when it dies: at once, then after growing pauses."""
+    """Run the web process, and start it again when it dies: at once, then after growing pauses.
+
+    It answers through ``ask``, and loads its certificate anew when something comes from ``reloads``.
+    """
     pause = 0.0
     complaint = Complaint(log, "the web process is back")
     while True:
         began = trio.current_time()
         try:
-            how = await _run(listener, settings, ask, complaint)
+            how = await _run(listener, settings, ask, reloads, complaint)
         except (OSError, Unavailable) as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _SETTLED else pause
@@ -47,6 +53,7 @@ async def _run(
     listener: socket.socket,
     settings: Settings,
     ask: Callable[[Request, str], Awaitable[None]],
+    reloads: trio.MemoryReceiveChannel[Reload],
     complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
@@ -64,7 +71,7 @@ async def _run(
     try:
         async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
             nursery.start_soon(_end_when_settled, complaint)
-            await serve_door(stream, ask)
+            await serve_door(stream, ask, reloads)
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
@@ -92,4 +99,7 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--db={os.fspath(settings.db)}",
         f"--default-owner={settings.default_owner}",
         *(["--has-mail"] if settings.smtp else []),
+        *(f"--served-as={name}" for name in settings.served_as),
+        *([f"--tls-cert={settings.tls_cert}"] if settings.tls_cert else []),
+        *([f"--tls-key={settings.tls_key}"] if settings.tls_key else []),
     ]

@@ -1,15 +1,14 @@
 """The first to see a request: who may ask, what is not spoken here, and how it all ends.
 
 A page of any site can have a browser send requests to this machine, with a body that a form could
-have. So requests that a browser marks as another site's are refused, and on loopback those that
-name a host which is not this machine: a name that its owner lets point here.
+have. So requests that a browser marks as another site's are refused, and those that name a host
+which is not this one (``hosts``).
 """
 
 import math
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import trio
@@ -26,6 +25,7 @@ from hypercorn.typing import (
 from kala_trio import wire
 from kala_trio.core.errors import STOPPING, Unavailable
 from kala_trio.tokens import Role, Tokens
+from kala_trio.web.hosts import Hosts
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
@@ -54,12 +54,11 @@ class Guard:
     A request that it has let in gets a whole answer, whatever is cancelled around it.
     """
 
-    def __init__(self, app: ASGIFramework, host: str, tokens: Tokens) -> None:
-        """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``."""
+    def __init__(self, app: ASGIFramework, hosts: Hosts, tokens: Tokens) -> None:
+        """Guard ``app``, which is served on one of ``hosts`` to who has one of ``tokens``."""
         self._app = app
         self._tokens = tokens
-        self._local_only = ip_address(host).is_loopback
-        self._host = host
+        self._hosts = hosts
         self._in_progress = 0
         self._idle = trio.Event()
         self._deadline = math.inf
@@ -136,10 +135,10 @@ class Guard:
     def _objection(self, scope: HTTPScope) -> tuple[int, str]:
         """Say with what status a request is kept out, and why; empty where it is not."""
         headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
-        if problem := self._foreign(scope, headers):
-            return 403, problem
         WHO.set("")
         try:
+            if problem := self._foreign(scope, headers):
+                return 403, problem
             return self._unknown(scope, headers)
         except Unavailable as error:
             return 503, str(error)
@@ -164,8 +163,9 @@ class Guard:
     def _foreign(self, scope: HTTPScope, headers: Mapping[str, str]) -> str:
         """Object to what a browser sends for a page of another site; empty where it is none."""
         host = headers.get("host", "")
-        if self._local_only and not self._is_here(host):
-            return f"Host: is not this machine, found {host[:100]!r}; for example localhost"
+        asks_for_tokens = self._tokens.are_asked_for()
+        if problem := self._hosts.objection(host, asks_for_tokens=asks_for_tokens):
+            return problem
         if scope["method"] in _READING:
             return ""
         origin = headers.get("origin")
@@ -174,13 +174,6 @@ class Guard:
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "Sec-Fetch-Site: another site may change nothing here"
         return ""
-
-    def _is_here(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            return name in ("", "localhost", self._host) or ip_address(name).is_loopback
-        except ValueError:
-            return False
 
 
 def _role_for(method: str, path: str) -> Role:

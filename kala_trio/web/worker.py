@@ -5,6 +5,9 @@ import logging
 import os
 import signal
 import socket
+import ssl
+import sys
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,6 +15,8 @@ import hypercorn.trio
 import trio
 from hypercorn import Config
 
+from kala_trio.certificate import Certificate, certificate_of
+from kala_trio.core.errors import Refused
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
@@ -20,12 +25,17 @@ from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.hosts import Hosts
+
+log = logging.getLogger(__name__)
 
 _BACKLOG = 4096
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
 _NICER = 5
 # How long connections are still read from once the door is closed: longer than bodies are awaited.
 _LAST_ANSWERS = 3.0
+# How long a client may take until TLS has begun, in seconds.
+_HANDSHAKE = 10.0
 
 
 @click.command()
@@ -34,7 +44,19 @@ _LAST_ANSWERS = 3.0
 @click.option("--db", type=click.Path(path_type=Path), required=True)
 @click.option("--default-owner", default="")
 @click.option("--has-mail", is_flag=True)
-def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: bool) -> None:
+@click.option("--served-as", multiple=True)
+@click.option("--tls-cert", type=click.Path(path_type=Path))
+@click.option("--tls-key", type=click.Path(path_type=Path))
+def main(  # noqa: PLR0913 - a flag each
+    socket_fd: int,
+    door_fd: int,
+    db: Path,
+    default_owner: str,
+    has_mail: bool,
+    served_as: tuple[str, ...],
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> None:
     """Serve the API; kala-trio starts this by itself."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
@@ -42,27 +64,64 @@ def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: b
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICER)
-    trio.run(_serve, socket_fd, door_fd, db, Acceptance(default_owner, has_mail))
+    try:
+        certificate = certificate_of(tls_cert, tls_key)
+    except Refused as error:  # the files have changed since the daemon was started
+        log.error("TLS cannot be served: %s", error)
+        sys.exit(1)
+    acceptance = Acceptance(default_owner, has_mail)
+    trio.run(_serve, socket_fd, door_fd, db, acceptance, served_as, certificate)
 
 
-def config_for(socket_fd: int) -> Config:
-    """Return how Hypercorn serves on that listening socket."""
-    config = Config()
-    config.bind = [f"fd://{socket_fd}"]
-    config.backlog = _BACKLOG
-    config.loglevel = "WARNING"
-    config.include_server_header = False
-    config.graceful_timeout = _LAST_ANSWERS
-    return config
+class Serving(Config):
+    """How Hypercorn serves on the listening socket: over TLS, if there is a certificate."""
+
+    def __init__(self, socket_fd: int, certificate: Certificate | None = None) -> None:
+        """Serve until the door is closed."""
+        super().__init__()
+        self._certificate = certificate
+        self.bind = [f"fd://{socket_fd}"]
+        self.backlog = _BACKLOG
+        self.loglevel = "WARNING"
+        self.include_server_header = False
+        self.graceful_timeout = _LAST_ANSWERS
+        self.ssl_handshake_timeout = _HANDSHAKE
+
+    @property
+    def ssl_enabled(self) -> bool:
+        """Tell whether connections begin with TLS."""
+        return self._certificate is not None
+
+    def create_ssl_context(self) -> ssl.SSLContext | None:
+        """Return what they begin it with."""
+        return self._certificate.context if self._certificate else None
 
 
-async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance) -> None:
+def _load_anew(certificate: Certificate | None) -> None:
+    if certificate is None:
+        log.warning("SIGHUP: nothing was loaded anew, since there is no certificate")
+        return
+    try:
+        certificate.load_anew()
+        log.warning("SIGHUP: the certificate was loaded anew")
+    except Refused as error:
+        log.error("SIGHUP: the OLD CERTIFICATE is served on: %s", error)
+
+
+async def _serve(  # noqa: PLR0913 - all that it is told
+    socket_fd: int,
+    door_fd: int,
+    db: Path,
+    acceptance: Acceptance,
+    served_as: tuple[str, ...],
+    certificate: Certificate | None,
+) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
-    door = Door(stream)
+    door = Door(stream, partial(_load_anew, certificate))
     closed = trio.Event()
 
     with socket.socket(fileno=os.dup(socket_fd)) as listener:
-        host = listener.getsockname()[0]
+        hosts = Hosts.of(listener, served_as)
 
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
@@ -74,7 +133,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
         output=output_root(db),
         is_closing=closed.is_set,
     )
-    guarded = Guard(app, host, Tokens(db))
+    guarded = Guard(app, hosts, Tokens(db))
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
@@ -86,7 +145,8 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(guarded, config_for(socket_fd), shutdown_trigger=closed.wait)
+        serving = Serving(socket_fd, certificate)
+        await hypercorn.trio.serve(guarded, serving, shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()
 
 
