@@ -38,11 +38,12 @@ def default_db() -> Path:
 class Settings(Struct, frozen=True):
     """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4).
 
-    ``socket`` is listened on in place of ``host`` and ``port``, if there is one, with the permissions
-    ``socket_mode``. ``insecure`` lets in whoever reaches ``host``, and ``served_as`` are further
-    names of it. ``tls_cert`` and ``tls_key`` are files in PEM, both or neither. Of each job's history ``keep_runs`` runs are
-    kept, and none for longer than ``keep_days``. ``max_running`` is how many runs there may be at
-    once, 0 for any number, and ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
+    If there is a ``socket`` it is listened on in place of ``host`` and ``port``, with permissions
+    of ``socket_mode``. ``insecure`` lets in whoever reaches ``host``; ``served_as`` are more names
+    of it. ``tls_cert`` and ``tls_key`` are files in PEM, both or neither. Of each job's history
+    ``keep_runs`` runs are kept, and none for longer than ``keep_days``. ``max_running`` is how many
+    runs there may be at once, 0 for any number, and ``max_running_by_tag`` how many of the jobs
+    with a tag (rule L12).
     ``smtp`` is where e-mail goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to
     ``allow_targets``, if there are any, or else anywhere but to ``deny_targets`` (rule Q8).
     """

@@ -33,7 +33,7 @@ async def keep_web_process(
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses.
 
-    It answers through ``ask``, and loads its certificate anew when something comes from ``reloads``.
+    It answers through ``ask``, and gets what comes from ``reloads``.
     """
     pause = 0.0
     complaint = Complaint(log, "the web process is back")

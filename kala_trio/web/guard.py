@@ -163,8 +163,7 @@ class Guard:
     def _foreign(self, scope: HTTPScope, headers: Mapping[str, str]) -> str:
         """Object to what a browser sends for a page of another site; empty where it is none."""
         host = headers.get("host", "")
-        asks_for_tokens = self._tokens.are_asked_for()
-        if problem := self._hosts.objection(host, asks_for_tokens=asks_for_tokens):
+        if problem := self._hosts.objection(host, self._tokens.are_asked_for):
             return problem
         if scope["method"] in _READING:
             return ""

@@ -7,7 +7,6 @@ import signal
 import socket
 import ssl
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
@@ -48,6 +47,7 @@ _HANDSHAKE = 10.0
 @click.option("--tls-cert", type=click.Path(path_type=Path))
 @click.option("--tls-key", type=click.Path(path_type=Path))
 def main(  # noqa: PLR0913 - a flag each
+    *,
     socket_fd: int,
     door_fd: int,
     db: Path,
@@ -69,8 +69,10 @@ def main(  # noqa: PLR0913 - a flag each
     except Refused as error:  # the files have changed since the daemon was started
         log.error("TLS cannot be served: %s", error)
         sys.exit(1)
-    acceptance = Acceptance(default_owner, has_mail)
-    trio.run(_serve, socket_fd, door_fd, db, acceptance, served_as, certificate)
+    with socket.socket(fileno=os.dup(socket_fd)) as listener:
+        hosts = Hosts.of(listener, served_as)
+    serving = Serving(socket_fd, certificate)
+    trio.run(_serve, serving, hosts, door_fd, db, Acceptance(default_owner, has_mail))
 
 
 class Serving(Config):
@@ -96,32 +98,24 @@ class Serving(Config):
         """Return what they begin it with."""
         return self._certificate.context if self._certificate else None
 
+    def load_anew(self) -> None:
+        """Show the certificate that the files hold now, or the old one if that can't be used."""
+        if self._certificate is None:
+            log.warning("SIGHUP: there is no certificate to be loaded anew")
+            return
+        try:
+            self._certificate.load_anew()
+            log.warning("SIGHUP: the certificate was loaded anew")
+        except Refused as error:
+            log.error("SIGHUP: the OLD CERTIFICATE is served on: %s", error)
 
-def _load_anew(certificate: Certificate | None) -> None:
-    if certificate is None:
-        log.warning("SIGHUP: nothing was loaded anew, since there is no certificate")
-        return
-    try:
-        certificate.load_anew()
-        log.warning("SIGHUP: the certificate was loaded anew")
-    except Refused as error:
-        log.error("SIGHUP: the OLD CERTIFICATE is served on: %s", error)
 
-
-async def _serve(  # noqa: PLR0913 - all that it is told
-    socket_fd: int,
-    door_fd: int,
-    db: Path,
-    acceptance: Acceptance,
-    served_as: tuple[str, ...],
-    certificate: Certificate | None,
+async def _serve(
+    serving: Serving, hosts: Hosts, door_fd: int, db: Path, acceptance: Acceptance
 ) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
-    door = Door(stream, partial(_load_anew, certificate))
+    door = Door(stream, serving.load_anew)
     closed = trio.Event()
-
-    with socket.socket(fileno=os.dup(socket_fd)) as listener:
-        hosts = Hosts.of(listener, served_as)
 
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
@@ -145,7 +139,6 @@ async def _serve(  # noqa: PLR0913 - all that it is told
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        serving = Serving(socket_fd, certificate)
         await hypercorn.trio.serve(guarded, serving, shutdown_trigger=closed.wait)
         nursery.cancel_scope.cancel()
 
