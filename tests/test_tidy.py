@@ -43,8 +43,8 @@ FLOORS = [
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings listener web.acceptance web.application web.answers web.queries web.following "
-    "web.runs web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.schemas web.openapi web.hosts web.guard "
+    "web.runs web.notices web.audit web.svg web.layout web.graph web.timeline web.edits "
+    "web.json_schema web.schemas web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "

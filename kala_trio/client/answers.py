@@ -159,9 +159,9 @@ def _lost(error: httpx.TransportError, where: str) -> NotDone:
     """Return what an exchange that broke means: that nothing was sent, or that nobody knows."""
     what = str(error) or type(error).__name__
     match error:
-        case httpx.ConnectError() if "CERTIFICATE_VERIFY_FAILED" in what:
+        case httpx.ConnectError() if distrust := _distrust(error):
             return Refused(
-                f"the certificate of {where} is not trusted: {what}; if it is as it should be, "
+                f"the certificate of {where} is not trusted: {distrust}; if it is as it should be, "
                 "let SSL_CERT_FILE name a file with its authority"
             )
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
@@ -170,6 +170,13 @@ def _lost(error: httpx.TransportError, where: str) -> NotDone:
             return Refused(f"the request can't be sent to {where}: {what}")
         case _:
             return Unanswered(f"the connection to {where} broke before all was answered: {what}")
+
+
+def _distrust(error: BaseException | None) -> str:
+    """Return why a certificate was not trusted, if that is what an error comes from."""
+    while error and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error.verify_message if error else ""
 
 
 def _error(answer: httpx.Response, place: str) -> NotDone:

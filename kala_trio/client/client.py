@@ -29,7 +29,8 @@ class Client:
     ) -> None:
         """Ask the daemon at ``url``; repeat what may be, after each of these pauses, in seconds.
 
-        Of a socket in the file system the URL is ``unix:`` and its path. Where it asks for a token it gets ``token``.
+        That of a socket in the file system is ``unix:`` and its path. Where the daemon asks for a
+        token it gets ``token``.
         """
         reach = Reach.of(url)
         transport = httpx.HTTPTransport(**reach.transport())

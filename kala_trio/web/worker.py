@@ -26,7 +26,7 @@ from kala_trio.web.api import create_app
 from kala_trio.web.guard import WHO, Guard
 from kala_trio.web.hosts import Hosts
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("kala_trio.web.worker")  # which it is not called as a program
 
 _BACKLOG = 4096
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
