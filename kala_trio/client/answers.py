@@ -174,9 +174,11 @@ def _lost(error: httpx.TransportError, where: str) -> NotDone:
 
 def _distrust(error: BaseException | None) -> str:
     """Return why a certificate was not trusted, if that is what an error comes from."""
-    while error and not isinstance(error, ssl.SSLCertVerificationError):
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
         error = error.__cause__ or error.__context__
-    return error.verify_message if error else ""
+    return ""
 
 
 def _error(answer: httpx.Response, place: str) -> NotDone:
