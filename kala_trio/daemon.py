@@ -48,12 +48,12 @@ def run(settings: Settings) -> None:
 
     Raises:
         CannotStart: the address or the database can't be had.
-        Refused: the certificate or its key can't be used.
+        Refused: the certificate or its key can't be used, or not there.
         Unavailable: the store failed at the start, or when the last outcomes were to be recorded.
     """
     _raise_descriptor_limit()
     _forget_the_parent()
-    certificate_of(settings.tls_cert, settings.tls_key)  # the web process loads it for itself
+    _refuse_broken_tls(settings)
     with closing(Journal(settings.db)) as journal, listening(settings) as listener:
         try:
             trio.run(_serve, settings, journal, listener)
@@ -62,6 +62,16 @@ def run(settings: Settings) -> None:
             if bugs or not expected:
                 raise
             raise _first(expected) from group
+
+
+def _refuse_broken_tls(settings: Settings) -> None:
+    """See to it that a certificate can be served with; the web process loads it for itself."""
+    if settings.socket and settings.tls_cert:
+        problem = "has no use for TLS, since no other machine reaches it"
+        raise Refused(
+            "--socket", problem, found=str(settings.socket), example="one without --tls-cert"
+        )
+    certificate_of(settings.tls_cert, settings.tls_key)
 
 
 def _first(group: BaseExceptionGroup[KalaTrioError]) -> KalaTrioError:

@@ -12,7 +12,7 @@ from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
-from kala_trio.core.errors import CannotStart, Refused
+from kala_trio.core.errors import CannotStart
 from kala_trio.settings import Settings
 from kala_trio.tokens import Tokens
 
@@ -28,7 +28,6 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
 
     Raises:
         CannotStart: the address can't be had, or whoever reaches it could do all.
-        Refused: TLS is wanted for what other machines don't reach.
     """
     if settings.socket is None:
         where = f"{settings.host} port {settings.port}", "--host 127.0.0.1 -p 8001"
@@ -37,9 +36,6 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
             yield listener
         return
     path = settings.socket
-    if settings.tls_cert:
-        problem = "has no use for TLS, since no other machine reaches it"
-        raise Refused("--socket", problem, found=str(path), example="one without --tls-cert")
     where = str(path), "--socket /run/user/1000/kala-trio.sock"
     with _patiently(partial(_at_path, path, settings.socket_mode), *where) as listener:
         ours = path.lstat().st_ino
