@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from kala_trio.certificate import certificate_of
 from kala_trio.complaint import Complaint
-from kala_trio.core.errors import Unavailable
+from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.core.messages import Request
 from kala_trio.door import Reload, serve_door
 from kala_trio.settings import Settings
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread, needing_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ async def keep_web_process(
         began = trio.current_time()
         try:
             how = await _run(listener, settings, ask, reloads, complaint)
-        except (OSError, Unavailable) as error:  # too many processes or open files, say
+        # Too many processes or open files, say, or a certificate that is broken by now.
+        except (OSError, Unavailable, Refused) as error:
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _SETTLED else pause
         complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
@@ -58,8 +60,9 @@ async def _run(
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
 
-    Raises OSError or Unavailable where it can't be started.
+    Raises OSError, Unavailable or Refused where it can't be started.
     """
+    await in_thread(certificate_of, settings.tls_cert, settings.tls_key)
     ours, theirs = trio.socket.socketpair()
     with theirs, needing_a_thread():
         process = await trio.lowlevel.open_process(

@@ -160,6 +160,17 @@ def test_a_web_process_that_died_is_back_with_the_certificate(daemon: Daemon, fi
     assert eventually(lambda: files.shown_by(daemon)) == renewed
 
 
+def test_a_web_process_that_died_while_the_files_are_broken_is_back_when_they_are_not(
+    daemon: Daemon, files: Files
+) -> None:
+    assert files.shown_by(daemon)
+    files.put(files.key, [b"half a fi"])
+    os.kill(daemon.web_process(), signal.SIGKILL)
+    daemon.says("the web process ended")
+    renewed = files.renew()
+    assert files.shown_by(daemon) == renewed
+
+
 def test_without_a_certificate_sighup_changes_nothing_and_says_so(tmp_path: Path) -> None:
     with running(tmp_path / "kala.db", wrapper=NO_TERMINAL) as daemon:
         daemon.process.send_signal(signal.SIGHUP)

@@ -66,7 +66,7 @@ def main(  # noqa: PLR0913 - a flag each
     os.nice(_NICER)
     try:
         certificate = certificate_of(tls_cert, tls_key)
-    except Refused as error:  # the files have changed since the daemon was started
+    except Refused as error:  # the files have changed since the daemon looked
         log.error("TLS cannot be served: %s", error)
         sys.exit(1)
     with socket.socket(fileno=os.dup(socket_fd)) as listener:
