@@ -52,8 +52,8 @@ class Hosts(Struct, frozen=True):
             name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
             if name in ("", "localhost", self.address) or name in self.names:
                 return True
-            if self._is_local:
-                return ip_address(name).is_loopback
-            return name == socket.gethostname().lower() or bool(ip_address(name))
+            if not self._is_local and name == socket.gethostname().lower():
+                return True
+            return ip_address(name).is_loopback or not self._is_local
         except ValueError:
             return False
