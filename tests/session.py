@@ -58,7 +58,7 @@ def _agree(
 ) -> bool:
     if not shown:
         return not real
-    if shown[0][0] == ["…"]:
+    if [piece.strip() for piece in shown[0][0]] == ["…"]:
         return any(_agree(shown[1:], real[skipped:], now) for skipped in range(len(real) + 1))
     if not real or shown[0][0] != real[0][0]:
         return False
@@ -121,7 +121,10 @@ class Session:
     @property
     def daemon(self) -> Daemon:
         """The daemon of the page, which is started when it is first wanted."""
-        return self._daemon or self.start([])
+        if not self._daemon:
+            self.environment["KALA_TRIO_DB"] = str(self.outside / "var/lib/kala-trio/kala.db")
+            self._daemon = self.start([])
+        return self._daemon
 
     def start(self, flags: list[str]) -> Daemon:
         """Start a daemon, as ``kala-trio run`` with these flags does, but for its port.
@@ -131,10 +134,11 @@ class Session:
         if self._daemon:
             flags = [*flags, f"--port={self._daemon.port}"]
         environment = (f"{name}={value}" for name, value in self.environment.items())
-        db = Path(self.environment["XDG_DATA_HOME"]) / "kala-trio/kala.db"
+        usual = self.place / ".local/share/kala-trio/kala.db"
+        db = Path(self.environment.get("KALA_TRIO_DB", usual))
         wrapper = ("env", "-i", "-C", str(self.place), *environment)
         self._daemon = self._stack.enter_context(running(db, *flags, wrapper=wrapper))
-        self.environment |= {"KALA_TRIO_API": self._daemon.url, "KALA_TRIO_DB": str(db)}
+        self.environment["KALA_TRIO_API"] = self._daemon.url
         return self._daemon
 
     def carry_out(self, block: str) -> None:
