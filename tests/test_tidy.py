@@ -54,6 +54,8 @@ FLOORS = [
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "
     "bench.isolation bench.scale bench.suite",
+    "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
+    "simulation.play simulation.summary simulation.picture",
     "client.errors client.asks client.answers client.client client.async_client",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
     "cli.preview cli.commands __main__",
