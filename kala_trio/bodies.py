@@ -60,7 +60,7 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
     Raises:
         Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
     """
-    return _definition(_as_object(_decode(body)), READERS, default_owner)
+    return definition_of(_as_object(_decode(body)), READERS, default_owner)
 
 
 def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) -> Definition:
@@ -72,8 +72,8 @@ def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) 
     patch = _as_object(_decode(body))
     for name in patch:
         if OTHER_NAMES.get(name, name) not in READERS and name not in READ_ONLY:
-            raise _unknown(name)
-    return _definition(_merged(before, patch), READERS, default_owner)
+            raise unknown(name)
+    return definition_of(_merged(before, patch), READERS, default_owner)
 
 
 def _merged(before: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def decode_jobs(
     for position, entry in enumerate(entries):
         try:
             value = _decode(bytes(entry)) if isinstance(entry, msgspec.Raw) else entry
-            definition = _definition(_as_object(value), earlier.readers, default_owner)
+            definition = definition_of(_as_object(value), earlier.readers, default_owner)
         except Refused as error:
             raise error.within(position) from None
         jobs.append((new_id(), definition))
@@ -179,14 +179,21 @@ def _bad_list(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=f"[{_EXAMPLE_BODY}]")
 
 
-def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
+def definition_of(
+    given: Mapping[str, Any], readers: Mapping[str, Reader] = READERS, owner: str = ""
+) -> Definition:
+    """Return the definition of these keys, as JSON has them, read by ``readers``.
+
+    Raises:
+        Refused: naming the key at fault.
+    """
     fields: dict[str, Any] = {}
     for written, value in given.items():
         name = OTHER_NAMES.get(written, written)
         if name in readers:
             fields[name] = readers[name](name, value)
         elif name not in READ_ONLY:
-            raise _unknown(name)
+            raise unknown(name)
     _check_kind(fields)
     for name in ("name", "command"):
         if name not in fields:
@@ -261,7 +268,8 @@ def _bad_body(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
 
 
-def _unknown(name: str) -> Refused:
+def unknown(name: str) -> Refused:
+    """Return the refusal of a key that no job has."""
     near = difflib.get_close_matches(name[:50], READERS, n=1)
     example = f'"{near[0]}"' if near else _EXAMPLE_BODY
     return Refused(_shown(name), "a job has no such field", found=name, example=example)
