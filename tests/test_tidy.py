@@ -54,12 +54,12 @@ FLOORS = [
     "bench.commits bench.load bench.due bench.lateness bench.throughput bench.creates bench.reads "
     "bench.size "
     "bench.isolation bench.scale bench.suite",
-    "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
-    "simulation.play simulation.summary simulation.picture",
     "client.errors client.asks client.answers client.client client.async_client",
     "job_files.document job_files.reader",
+    "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
+    "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.commands __main__",
+    "cli.preview cli.simulate cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 

@@ -49,6 +49,7 @@ class Shelf(click.Group):
         "stats": "history:stats",
         "next": "preview:preview",
         "explain": "preview:explain",
+        "simulate": "simulate:simulate",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -9,10 +9,11 @@ from kala_trio.core.job import Cause, Outcome, Reason
 
 
 class Why(StrEnum):
-    """What a pending trigger waits for: a run of its own job, or one of others (rule L12)."""
+    """What a pending trigger waits for: its own job, a limit (rule L12), the next start (C4)."""
 
     BUSY = "busy"
     LIMIT = "limit"
+    DOWN = "down"
 
 
 class OfJob(Struct, frozen=True, gc=False, tag_field="what"):

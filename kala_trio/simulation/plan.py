@@ -34,7 +34,7 @@ class Failure(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """Each attempt takes ``usual``, or what ``durations`` says, and succeeds unless it is to fail.
 
-    Jobs are named by their ids.
+    Jobs go by their names; those of one name are alike.
     """
 
     usual: timedelta = timedelta(seconds=1)
@@ -49,9 +49,9 @@ class Plan(Struct, frozen=True):
         Timeouts are those of the job and of its request (rules A5, Q3). A job that was deleted
         meanwhile has no definition, and succeeds.
         """
-        took, result = self.durations.get(run.job_id, self.usual), _SUCCESS
+        took, result = self.durations.get(run.job_name, self.usual), _SUCCESS
         if definition:
-            failures = self.failures.get(run.job_id, ())
+            failures = self.failures.get(run.job_name, ())
             fails = any(each.is_of(number, attempt.number) for each in failures)
             result = _failed(definition) if fails else _succeeded(definition)
             for seconds, cut_off in _limits(definition):

@@ -9,12 +9,22 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from kala_trio.core.definition import Definition
-from kala_trio.core.job import Attempt, Cancelled, Missed, Notice, Outcome, Progress, Run, Stopped
+from kala_trio.core.job import (
+    Attempt,
+    Cancelled,
+    Job,
+    Missed,
+    Notice,
+    Outcome,
+    Progress,
+    Run,
+    Stopped,
+    Trigger,
+)
 from kala_trio.core.messages import (
     EMPTY,
     AttemptEnded,
     Command,
-    Create,
     EndAttempt,
     Keep,
     Snapshot,
@@ -22,9 +32,10 @@ from kala_trio.core.messages import (
     Stop,
 )
 from kala_trio.core.slots import Limits
-from kala_trio.simulation.happenings import CameUp, Happening, WentDown
+from kala_trio.core.wakes import is_busy
+from kala_trio.simulation.happenings import CameUp, Happening, Waiting, WentDown, Why
 from kala_trio.simulation.plan import Plan
-from kala_trio.simulation.telling import happenings_of, waiting_of
+from kala_trio.simulation.telling import happenings_of
 from kala_trio.simulation.virtual import VirtualDaemon
 
 _UNLIMITED = Limits()
@@ -57,6 +68,7 @@ class Simulation(VirtualDaemon):
         super().__init__(begin, limits, snapshot)
         self._plan = plan
         self._grace = grace
+        self._is_down = False
         self._told: list[Happening] = []
         self._touched: dict[str, None] = {}
         self._order = count()
@@ -72,15 +84,6 @@ class Simulation(VirtualDaemon):
             self._expect_end(run, attempt, job.definition if job else None)
             if run.ending:
                 self._cancel(run.id)
-
-    def create(self, creates: Sequence[Create]) -> None:
-        """Create jobs now, each of which may name those before it.
-
-        Raises:
-            Refused: naming the field at fault.
-        """
-        for each in creates:
-            self.do(each)
 
     def play(self, until: datetime, downtimes: Sequence[Downtime] = ()) -> Iterator[Happening]:
         """Go on to an instant, which is not played itself, and tell what happens.
@@ -130,6 +133,7 @@ class Simulation(VirtualDaemon):
     def _be_down(self, downtime: Downtime) -> Iterator[Happening]:
         """Stop, with the grace period for what is in progress, and start again: rules C4, L4."""
         self._told.append(WentDown(self.now))
+        self._is_down = True
         self.do(Stop())
         yield from self._news()
         over = self.now + self._grace
@@ -142,6 +146,7 @@ class Simulation(VirtualDaemon):
             yield from self._news()
         self.now = max(self.now, downtime.end)
         self._told.append(CameUp(self.now))
+        self._is_down = False
         self.restart()
         self.settle()
         yield from self._news()
@@ -156,10 +161,19 @@ class Simulation(VirtualDaemon):
             if pending != self._pending.get(job_id):
                 if pending:
                     self._pending[job_id] = pending
-                    yield waiting_of(self.jobs[job_id], progress, pending, self.now)
+                    yield self._waiting(self.jobs[job_id], progress, pending)
                 else:
                     del self._pending[job_id]
         self._touched.clear()
+
+    def _waiting(self, job: Job, progress: Progress, trigger: Trigger) -> Waiting:
+        """Tell of a trigger that is pending, though nothing is due any more."""
+        if self._is_down:
+            why = Why.DOWN
+        else:
+            why = Why.BUSY if is_busy(job, progress) else Why.LIMIT
+        name = job.definition.name
+        return Waiting(self.now, job.id, name, why, trigger.cause, trigger.scheduled_at)
 
     # Attempts
 

@@ -12,12 +12,10 @@ from kala_trio.core.job import (
     Progress,
     Result,
     Run,
-    Trigger,
     reason_of,
 )
 from kala_trio.core.messages import Command, Keep, StartAttempt
 from kala_trio.core.occurrences import schedule_of
-from kala_trio.core.wakes import is_busy
 from kala_trio.simulation.happenings import (
     AttemptFailed,
     Ended,
@@ -25,8 +23,6 @@ from kala_trio.simulation.happenings import (
     Late,
     MissedSome,
     Started,
-    Waiting,
-    Why,
 )
 from kala_trio.simulation.memory import MemoryStore
 
@@ -58,12 +54,6 @@ def happenings_of(
     for act in commands:
         if isinstance(act, StartAttempt):
             yield _started(act.run, act.number, at)
-
-
-def waiting_of(job: Job, progress: Progress, trigger: Trigger, at: datetime) -> Waiting:
-    """Tell of a trigger that is pending while the daemon runs."""
-    why = Why.BUSY if is_busy(job, progress) else Why.LIMIT
-    return Waiting(at, job.id, job.definition.name, why, trigger.cause, trigger.scheduled_at)
 
 
 def _started(run: Run, attempt: int, at: datetime) -> Started:

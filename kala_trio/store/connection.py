@@ -52,7 +52,7 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         CannotStart: the file is not ours, or a newer version's.
         sqlite3.Error: the file cannot be read or written.
     """
-    application, version = _pragma(database, "application_id"), _pragma(database, "user_version")
+    application, version = pragma(database, "application_id"), pragma(database, "user_version")
     if application != APPLICATION_ID and (application or version or _has_tables(database)):
         raise CannotStart(
             f"database: {path} belongs to another program; give a path of its own, "
@@ -90,5 +90,6 @@ def _has_tables(database: sqlite3.Connection) -> bool:
     return bool(database.execute(query).fetchone()[0])
 
 
-def _pragma(database: sqlite3.Connection, name: str) -> int:
+def pragma(database: sqlite3.Connection, name: str) -> int:
+    """Return what the file says under a name that SQLite knows."""
     return int(database.execute(f"PRAGMA {name}").fetchone()[0])

@@ -12,13 +12,21 @@ from typing import assert_never
 
 import trio
 
-from kala_trio.core.errors import CannotStart, Unavailable
+from kala_trio.core.errors import CannotStart, Refused, Unavailable
 from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
 from kala_trio.core.messages import Deed, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
-from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
+from kala_trio.store.connection import (
+    APPLICATION_ID,
+    VERSION,
+    WRITE_NOTHING,
+    atomic,
+    open_database,
+    pragma,
+    prepare,
+)
 from kala_trio.store.outbox import Delivery
-from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
+from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
 _ATTEMPTS_AT_ONCE = 500
@@ -272,6 +280,24 @@ def _hold(path: Path) -> int:
             "process), or give a path of its own, for example --db ~/kala.db"
         ) from None
     return descriptor
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Return all that a scheduler needs to go on, whether a daemon writes the file or not.
+
+    Raises:
+        Refused: ``path`` is not a database of kala-trio, or not of this version.
+        Unavailable: it can't be read now.
+    """
+    example = '"/var/lib/kala-trio/kala.db"'
+    if not path.is_file():
+        raise Refused("--db", "is no file", found=str(path), example=example)
+    with look_into(path) as database:
+        application, version = pragma(database, "application_id"), pragma(database, "user_version")
+        if (application, version) != (APPLICATION_ID, VERSION):
+            problem = "is no database of this version of kala-trio; its daemon makes it one"
+            raise Refused("--db", problem, found=str(path), example=example)
+        return _load(database)
 
 
 def _load(database: sqlite3.Connection) -> Snapshot:
