@@ -16,8 +16,7 @@ from msgspec import Struct
 from kala_trio.cli.status import exit_status
 from kala_trio.cli.words import on_one_line, say_json, say_table
 from kala_trio.clock import WallClock
-from kala_trio.core.checks.policy import check_delay
-from kala_trio.core.duration import Duration
+from kala_trio.core.duration import HOUR, Duration
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.core.messages import EMPTY
 from kala_trio.core.schedule import date_time, find_zone
@@ -36,6 +35,7 @@ from kala_trio.store.journal import read_snapshot
 _MOST = 1_000_000
 _DAY = timedelta(days=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
+_LONGEST = 87_600 * HOUR
 _EXAMPLE = "--from 2026-03-28T12:00 --to 2026-03-29T12:00"
 _NOT_CLEAN = 1
 _SHOWN = 5
@@ -189,13 +189,21 @@ def _durations(
     usual, durations = timedelta(seconds=1), {}
     for text in given:
         name, equals, duration = text.rpartition("=")
-        check_delay("--duration", duration or " ")
-        took = timedelta(microseconds=Duration.parse(duration).microseconds)
+        took = _exact(duration)
         if equals:
             durations[_known("--duration", name, names)] = took
         else:
             usual = took
     return usual, durations
+
+
+def _exact(text: str) -> timedelta:
+    """Read an exact duration of ten years at most."""
+    duration = Duration.parse(text, field="--duration")
+    if duration.months or duration.days or duration.microseconds > _LONGEST:
+        problem = "must be in hours, minutes and seconds only, and ten years at most"
+        raise Refused("--duration", problem, found=text, example="PT5M, or for a job backup=PT5M")
+    return timedelta(microseconds=duration.microseconds)
 
 
 def _failures(given: Sequence[str], names: Collection[str]) -> dict[str, tuple[Failure, ...]]:

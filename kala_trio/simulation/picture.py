@@ -19,7 +19,7 @@ _STYLE: Final = """
 .run.succeeded { fill: #1c6b34; }
 .run.running { fill: #0b5cad; }
 .run.cancelled, .run.stopped { fill: #7a5200; }
-.missed { color: #7a5200; stroke-width: 2; }
+.missed { color: #e08700; stroke-width: 2.5; }
 """
 
 

@@ -168,10 +168,8 @@ class Simulation(VirtualDaemon):
 
     def _waiting(self, job: Job, progress: Progress, trigger: Trigger) -> Waiting:
         """Tell of a trigger that is pending, though nothing is due any more."""
-        if self._is_down:
-            why = Why.DOWN
-        else:
-            why = Why.BUSY if is_busy(job, progress) else Why.LIMIT
+        unless_down = Why.BUSY if is_busy(job, progress) else Why.LIMIT
+        why = Why.DOWN if self._is_down else unless_down
         name = job.definition.name
         return Waiting(self.now, job.id, name, why, trigger.cause, trigger.scheduled_at)
 

@@ -6,7 +6,6 @@ from datetime import datetime
 from kala_trio.core.job import (
     Attempt,
     Cause,
-    Job,
     Missed,
     Outcome,
     Progress,
@@ -105,23 +104,26 @@ def _latest_result(run: Run, before: MemoryStore) -> Result | None:
 
 def _missed(record: Missed, before: MemoryStore, at: datetime) -> MissedSome:
     """Tell of what a record has more than it had: adjacent misses share one (rule L5)."""
-    known = before.progress[record.job_id].latest_missed
-    older = next((each for each in known if each.number == record.number), None)
+    progress = before.progress[record.job_id]
+    older = next((it for it in progress.latest_missed if it.number == record.number), None)
     first, count = record.first, record.count
     if older:
-        first, count = _after(before.jobs[record.job_id], older, record), count - older.count
+        count -= older.count
+        first = record.last if count == 1 else _first_since(older, record, before)
     return MissedSome(
         at, record.job_id, record.job_name, record.cause, record.reason, count, first, record.last
     )
 
 
-def _after(job: Job, older: Missed, record: Missed) -> datetime:
-    """Return the first of those that came to a record."""
-    schedule = schedule_of(job)
-    if record.cause is not Cause.OCCURRENCE or schedule is None:
-        return record.last
-    coming = schedule.next_after(older.last)
-    return min(coming.at, record.last) if coming else record.last
+def _first_since(older: Missed, record: Missed, before: MemoryStore) -> datetime:
+    """Return S of the first of several that came to a record."""
+    schedule = schedule_of(before.jobs[record.job_id])
+    if record.cause is Cause.OCCURRENCE and schedule:
+        coming = schedule.next_after(older.last)
+        return min(coming.at, record.last) if coming else record.last
+    # Of other triggers that are missed together, all are of this moment but one that was pending.
+    pending = before.progress[record.job_id].pending
+    return pending.scheduled_at if pending else record.last
 
 
 def _has_become_late(progress: Progress, before: MemoryStore) -> bool:

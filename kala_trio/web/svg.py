@@ -55,8 +55,7 @@ def drawing(
 
 def alone(svg: str, style: str) -> str:
     """Return a whole drawing as a file that needs no page around it, with its own style sheet."""
-    opening, _, rest = svg.partition(">")
-    return f"{opening}>{element('style', written(style))}{rest}\n"
+    return f"{svg.removesuffix('</svg>')}{element('style', written(style))}</svg>\n"
 
 
 def number(value: float) -> str:
