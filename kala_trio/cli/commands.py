@@ -47,9 +47,12 @@ class Shelf(click.Group):
         "missed": "history:missed",
         "notices": "history:notices",
         "stats": "history:stats",
+        "top": "top:top",
         "next": "preview:preview",
         "explain": "preview:explain",
+        "exec": "execute:execute",
         "simulate": "simulate:simulate",
+        "completion": "completion:completion",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -14,7 +14,7 @@ import click
 from msgspec import Struct
 
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import on_one_line, say_json, say_table
+from kala_trio.cli.words import printable, say_json, say_table
 from kala_trio.clock import WallClock
 from kala_trio.core.duration import HOUR, Duration
 from kala_trio.core.errors import Refused, Unavailable
@@ -285,13 +285,13 @@ class _Table:
 
     def __init__(self, words: Words, names: Iterable[str]) -> None:
         self._words = words
-        self._width = max(len(on_one_line(each)) for each in ("JOB", *names))
+        self._width = max(len(printable(each)) for each in ("JOB", *names))
         click.secho(f"{'TIME':{_TIME}}  {'JOB':{self._width}}  WHAT", bold=True)
 
     def say(self, it: Happening) -> None:
         time, what = self._words.time(it.at), self._words.sentence(it)
         name = "-" if isinstance(it, WentDown | CameUp) else it.job_name
-        click.echo(f"{time:{_TIME}}  {on_one_line(name):{self._width}}  {on_one_line(what)}")
+        click.echo(f"{time:{_TIME}}  {printable(name):{self._width}}  {printable(what)}")
 
 
 def _bounded(happenings: Iterator[Happening], most: int) -> Iterator[Happening]:
@@ -315,6 +315,6 @@ def _hold_to(summaries: Sequence[Summary]) -> None:
     names = sorted(each.job_name for each in summaries if not each.is_clean)
     if names:
         more = ", …" if len(names) > _SHOWN else ""
-        some = ", ".join(map(on_one_line, names[:_SHOWN]))
+        some = ", ".join(map(printable, names[:_SHOWN]))
         click.echo(f"kala-trio: something is missed, late or fails: {some}{more}", err=True)
         sys.exit(_NOT_CLEAN)
