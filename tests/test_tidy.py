@@ -34,7 +34,8 @@ FLOORS = [
     "core.messages core.deeds core.checks.examples core.url core.checks.execution "
     "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
-    "core.slots core.retries core.notices core.triggers core.runs core.requests core.scheduler",
+    "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
+    "core.scheduler",
     "clock complaint threads tokens templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "

@@ -5,11 +5,9 @@ something else. What a job may say is what the API takes (``bodies``, ``template
 """
 
 import difflib
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,6 +17,7 @@ from msgspec.structs import replace
 from kala_trio import bodies
 from kala_trio.core.definition import KEYS, Definition, Remote
 from kala_trio.core.errors import Refused
+from kala_trio.core.graph import circle
 from kala_trio.job_files.document import Entry, Mistakes, Problem, Table, lines_of, parse, value_of
 from kala_trio.keys import READERS
 from kala_trio.templates import accepted
@@ -28,9 +27,6 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 OTHER_NAMES = bodies.OTHER_NAMES | {"parents": "parent_jobs"}
 """What files may call a key otherwise, and the key that it is."""
-
-ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""How the id of a job looks: it is named by that if it stands in no file."""
 
 STDIN = Path("-")
 """The standard input, in place of a file."""
@@ -182,7 +178,7 @@ class _Reading:
         )
 
     def _check_reference(self, key: str, name: str) -> None:
-        if name not in self._names and not ID.fullmatch(name):
+        if name not in self._names and not bodies.ID.fullmatch(name):
             near = difflib.get_close_matches(name[:50], self._names, n=1) or [*self.jobs][:1]
             problem = "no job in these files has that name, and an id looks otherwise"
             raise Refused(key, problem, found=name, example=near[0])
@@ -193,14 +189,11 @@ class _Reading:
         for name, job in self.jobs.items():
             if failure_job := job.definition.on_failure_job:
                 causes.setdefault(failure_job, set()).add(name)
-        try:
-            TopologicalSorter(causes).prepare()
-        except CycleError as error:
-            circle = error.args[1]
-            job = self.jobs[circle[0]]
-            key = "parent_jobs" if circle[-2] in job.definition.parent_jobs else "on_failure_job"
+        if found := circle(causes):
+            job = self.jobs[found[0]]
+            key = "parent_jobs" if found[-2] in job.definition.parent_jobs else "on_failure_job"
             problem = "these jobs lead back to the first of them, which closes a circle"
-            way = " → ".join(name[:120] for name in circle)
+            way = " → ".join(name[:120] for name in found)
             self.problems.append(
                 job.problem(Refused(key, problem, found=way, example="parents: [] for one of them"))
             )
