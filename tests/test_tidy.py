@@ -56,9 +56,10 @@ FLOORS = [
     "bench.size "
     "bench.isolation bench.scale bench.suite",
     "client.errors client.asks client.answers client.client client.async_client",
-    "job_files.document job_files.reader",
+    "job_files.document job_files.reader job_files.plan job_files.writer job_files.crontab "
+    "job_files.kala",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.commands __main__",
+    "cli.preview cli.applying cli.importing cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 

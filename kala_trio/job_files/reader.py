@@ -40,11 +40,11 @@ class FileJob(Struct, frozen=True):
     """A job as it stands in a file.
 
     Its ``definition`` names other jobs by their names, or by the ids of jobs that are in no file.
-    ``said`` are the keys that it, or the defaults of its file, say something of; ``lines`` where.
+    ``keys`` are what it, or the defaults of its file, say as JSON has it, and ``lines`` where.
     """
 
     definition: Definition
-    said: frozenset[str]
+    keys: Mapping[str, object]
     path: str
     line: int
     lines: Mapping[str, int] = {}
@@ -56,10 +56,13 @@ class FileJob(Struct, frozen=True):
 
     def problem(self, error: Refused) -> Problem:
         """Return a refusal of this job as a problem of the line at fault."""
-        field = error.field
+        return Problem(self.path, self.line_of(error.field), str(error))
+
+    def line_of(self, field: str) -> int:
+        """Return where a key, or a part of one as ``env.LANG``, is said; else where the job is."""
         while field and field not in self.lines:
             field = field.rpartition(".")[0]
-        return Problem(self.path, self.lines.get(field, self.line), str(error))
+        return self.lines.get(field, self.line)
 
 
 def read_jobs(paths: Iterable[Path], at: datetime) -> tuple[FileJob, ...]:
@@ -227,7 +230,7 @@ def _read_job(name: str, own: Table, defaults: Table, path: str, line: int) -> F
                 lines[key] = lines[written] = table.lines[written]
                 if isinstance(entry, Table):
                     lines |= lines_of(entry, f"{key}.")
-    job = FileJob(Definition(name, ""), frozenset(given), path, line, lines)
+    job = FileJob(Definition(name, ""), given, path, line, lines)
     try:
         if given.get(_REMOTE) is not None:
             given.setdefault("type", 1)
