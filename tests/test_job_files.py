@@ -86,7 +86,7 @@ def test_defaults_are_those_of_their_file_and_what_a_job_says_wins(tmp_path: Pat
     )
     shown = {name: (job.definition.retries, job.definition.tags) for name, job in jobs.items()}
     assert shown == {"a": (0, ("y",)), "b": (3, ("x",)), "c": (0, ())}
-    assert jobs["b"].said == {"retries", "owner", "tags", "command"}
+    assert jobs["b"].keys == {"retries": 3, "owner": "ops", "tags": ["x"], "command": "x"}
 
 
 def test_a_job_with_a_request_need_not_say_that_it_is_remote(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def test_strict_tells_by_its_status_whether_all_went_well(tmp_path: Path) -> Non
     )
     assert not simulated(tmp_path, jobs, *DAY, "--strict", "--summary").stderr
     for words in (("--duration", "a=PT2H"), ("--fail", "a@3")):
-        done = simulated(tmp_path, jobs, *DAY, "--strict", *words, status=1)
+        done = simulated(tmp_path, jobs, *DAY, "--strict", *words, status=3)
         assert done.stderr == "kala-trio: something is missed, late or fails: a\n"
         assert not simulated(tmp_path, jobs, *DAY, *words).stderr
 

@@ -34,7 +34,8 @@ FLOORS = [
     "core.messages core.deeds core.checks.examples core.url core.checks.execution "
     "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
-    "core.slots core.retries core.notices core.triggers core.runs core.requests core.scheduler",
+    "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
+    "core.scheduler",
     "clock complaint threads tokens templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "
@@ -55,11 +56,13 @@ FLOORS = [
     "bench.size "
     "bench.isolation bench.scale bench.suite",
     "client.errors client.asks client.answers client.client client.async_client",
-    "job_files.document job_files.reader",
+    "job_files.document job_files.reader job_files.plan job_files.writer job_files.crontab "
+    "job_files.kala",
     "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
     "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.simulate cli.execute cli.top cli.completion cli.commands __main__",
+    "cli.preview cli.applying cli.importing cli.simulate cli.execute cli.top cli.completion "
+    "cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 

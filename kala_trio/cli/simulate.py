@@ -37,7 +37,7 @@ _DAY = timedelta(days=1)
 _LAST = datetime.max.replace(tzinfo=UTC)
 _LONGEST = 87_600 * HOUR
 _EXAMPLE = "--from 2026-03-28T12:00 --to 2026-03-29T12:00"
-_NOT_CLEAN = 1
+_NOT_CLEAN = 3
 _SHOWN = 5
 _TIME = len("2026-03-29 02:30:00+01:00")
 _SLASH = re.compile(r"/(?![^\[]*\])")
@@ -122,13 +122,13 @@ class _Given(Struct, frozen=True):
 @click.option(
     "--svg", type=click.Path(path_type=Path), metavar="FILE", help="Draw it as a timeline, too."
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 if anything is missed, late or fails.")
+@click.option("--strict", is_flag=True, help="Exit with 3 if anything is missed, late or fails.")
 def simulate(**options: Any) -> None:
     """Tell what a daemon would do with the jobs of files, in virtual time: nothing is run.
 
     PATHs are job files, folders of them, or - for the standard input. Each time it tells the same.
 
-    Exit status: 0 if all was played, 1 with --strict if anything is missed, late or fails, 2 if
+    Exit status: 0 if all was played, 3 with --strict if anything is missed, late or fails, 2 if
     something is wrong with what was given or more than --most happens, 70 for a bug.
     """
     with exit_status(Mistakes):

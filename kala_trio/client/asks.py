@@ -84,6 +84,15 @@ def create_all(jobs: Iterable[Mapping[str, object]]) -> Ask[list[str]]:
     return _post("/job/bulk/", lambda answer: [*_json(answer)["ids"]], [*jobs])
 
 
+def apply(
+    create: Iterable[Mapping[str, object]],
+    edit: Iterable[Mapping[str, object]],
+    delete: Iterable[Mapping[str, object]],
+) -> Ask[None]:
+    """Make all of these changes, or none."""
+    return _post("/apply/", _nothing, {"create": [*create], "edit": [*edit], "delete": [*delete]})
+
+
 def get(job_id: str) -> Ask[Job]:
     """Read a job."""
     return _get(f"/job/{_in_path(job_id)}/", _job)

@@ -5,11 +5,9 @@ something else. What a job may say is what the API takes (``bodies``, ``template
 """
 
 import difflib
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,6 +17,7 @@ from msgspec.structs import replace
 from kala_trio import bodies
 from kala_trio.core.definition import KEYS, Definition, Remote
 from kala_trio.core.errors import Refused
+from kala_trio.core.graph import circle
 from kala_trio.job_files.document import Entry, Mistakes, Problem, Table, lines_of, parse, value_of
 from kala_trio.keys import READERS
 from kala_trio.templates import accepted
@@ -28,9 +27,6 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 OTHER_NAMES = bodies.OTHER_NAMES | {"parents": "parent_jobs"}
 """What files may call a key otherwise, and the key that it is."""
-
-ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""How the id of a job looks: it is named by that if it stands in no file."""
 
 STDIN = Path("-")
 """The standard input, in place of a file."""
@@ -44,11 +40,11 @@ class FileJob(Struct, frozen=True):
     """A job as it stands in a file.
 
     Its ``definition`` names other jobs by their names, or by the ids of jobs that are in no file.
-    ``said`` are the keys that it, or the defaults of its file, say something of; ``lines`` where.
+    ``keys`` are what it, or the defaults of its file, say as JSON has it, and ``lines`` where.
     """
 
     definition: Definition
-    said: frozenset[str]
+    keys: Mapping[str, object]
     path: str
     line: int
     lines: Mapping[str, int] = {}
@@ -60,10 +56,13 @@ class FileJob(Struct, frozen=True):
 
     def problem(self, error: Refused) -> Problem:
         """Return a refusal of this job as a problem of the line at fault."""
-        field = error.field
+        return Problem(self.path, self.line_of(error.field), str(error))
+
+    def line_of(self, field: str) -> int:
+        """Return where a key, or a part of one as ``env.LANG``, is said; else where the job is."""
         while field and field not in self.lines:
             field = field.rpartition(".")[0]
-        return Problem(self.path, self.lines.get(field, self.line), str(error))
+        return self.lines.get(field, self.line)
 
 
 def read_jobs(paths: Iterable[Path], at: datetime) -> tuple[FileJob, ...]:
@@ -182,7 +181,7 @@ class _Reading:
         )
 
     def _check_reference(self, key: str, name: str) -> None:
-        if name not in self._names and not ID.fullmatch(name):
+        if name not in self._names and not bodies.ID.fullmatch(name):
             near = difflib.get_close_matches(name[:50], self._names, n=1) or [*self.jobs][:1]
             problem = "no job in these files has that name, and an id looks otherwise"
             raise Refused(key, problem, found=name, example=near[0])
@@ -193,14 +192,11 @@ class _Reading:
         for name, job in self.jobs.items():
             if failure_job := job.definition.on_failure_job:
                 causes.setdefault(failure_job, set()).add(name)
-        try:
-            TopologicalSorter(causes).prepare()
-        except CycleError as error:
-            circle = error.args[1]
-            job = self.jobs[circle[0]]
-            key = "parent_jobs" if circle[-2] in job.definition.parent_jobs else "on_failure_job"
+        if found := circle(causes):
+            job = self.jobs[found[0]]
+            key = "parent_jobs" if found[-2] in job.definition.parent_jobs else "on_failure_job"
             problem = "these jobs lead back to the first of them, which closes a circle"
-            way = " → ".join(name[:120] for name in circle)
+            way = " → ".join(name[:120] for name in found)
             self.problems.append(
                 job.problem(Refused(key, problem, found=way, example="parents: [] for one of them"))
             )
@@ -234,7 +230,7 @@ def _read_job(name: str, own: Table, defaults: Table, path: str, line: int) -> F
                 lines[key] = lines[written] = table.lines[written]
                 if isinstance(entry, Table):
                     lines |= lines_of(entry, f"{key}.")
-    job = FileJob(Definition(name, ""), frozenset(given), path, line, lines)
+    job = FileJob(Definition(name, ""), given, path, line, lines)
     try:
         if given.get(_REMOTE) is not None:
             given.setdefault("type", 1)
