@@ -3,14 +3,17 @@
 import json
 import re
 import shlex
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from kala_trio.store.connection import APPLICATION_ID
 from properties.drawn import of_class
 from tests.daemon import eventually, running
 
@@ -176,7 +179,8 @@ def test_too_much_is_told_up_to_there_and_then_refused(tmp_path: Path) -> None:
         ((), "PATH: must be job files, or --db with a database, and not both"),
         (("jobs.yaml", "--db", "kala.db"), "PATH: must be job files, or --db with a database"),
         (("--db", "kala.db"), "--db: is no file, found 'kala.db'"),
-        (("--db", "jobs.yaml"), "database: jobs.yaml cannot be read: file is not a database"),
+        (("--db", "jobs.yaml"), "--db: is no database, found 'jobs.yaml'"),
+        (("--db", "old.db"), "--db: was made by another version of kala-trio; run the daemon of"),
         (("jobs.yaml", "--to", "2020-01-01T00:00Z"), "--to: must be later than --from"),
         (("jobs.yaml", "--from", "yesterday"), "--from: must be an ISO 8601 date and time of day"),
         (("jobs.yaml", "--zone", "Mars"), "time zone: "),
@@ -196,8 +200,9 @@ def test_what_is_wrong_is_told_in_a_sentence(
     tmp_path: Path, words: tuple[str, ...], sentence: str
 ) -> None:
     file(tmp_path, "jobs: {a: {command: x, cron: '@daily'}}")
-    cannot = "cannot be" in sentence or "written" in sentence
-    done = simulated(tmp_path, *words, status=1 if cannot else 2)
+    with closing(sqlite3.connect(tmp_path / "old.db")) as old:
+        old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    done = simulated(tmp_path, *words, status=1 if "written" in sentence else 2)
     assert done.stderr.startswith(f"kala-trio: {sentence}")
     assert done.stderr.count("\n") == 1
 

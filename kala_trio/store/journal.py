@@ -12,18 +12,19 @@ from typing import assert_never
 
 import trio
 
-from kala_trio.core.errors import CannotStart, Refused, Unavailable
+from kala_trio.core.errors import CannotStart, Unavailable
 from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
 from kala_trio.core.messages import Deed, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
 from kala_trio.store.connection import (
-    APPLICATION_ID,
     VERSION,
     WRITE_NOTHING,
     atomic,
+    not_ours,
     open_database,
     pragma,
     prepare,
+    refuse_foreign,
 )
 from kala_trio.store.outbox import Delivery
 from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damaged_log, sentence
@@ -289,14 +290,13 @@ def read_snapshot(path: Path) -> Snapshot:
         Refused: ``path`` is not a database of kala-trio, or not of this version.
         Unavailable: it can't be read now.
     """
-    example = '"/var/lib/kala-trio/kala.db"'
     if not path.is_file():
-        raise Refused("--db", "is no file", found=str(path), example=example)
+        raise not_ours("is no file", path)
     with look_into(path) as database:
-        application, version = pragma(database, "application_id"), pragma(database, "user_version")
-        if (application, version) != (APPLICATION_ID, VERSION):
-            problem = "is no database of this version of kala-trio; its daemon makes it one"
-            raise Refused("--db", problem, found=str(path), example=example)
+        refuse_foreign(database, path)
+        if pragma(database, "user_version") != VERSION:
+            problem = "was made by another version of kala-trio; run the daemon of this one on it"
+            raise not_ours(problem, path)
         return _load(database)
 
 
