@@ -11,7 +11,7 @@ import msgspec
 
 from kala_trio.cli.reach import as_json, asks
 from kala_trio.cli.status import PENDING, exit_status
-from kala_trio.cli.words import on_one_line, say_json
+from kala_trio.cli.words import printable, say_json
 from kala_trio.client import Client, Conflict, NotFound, Outdated, Refused
 from kala_trio.clock import WallClock
 from kala_trio.job_files.document import Mistakes, Problem
@@ -109,7 +109,7 @@ def _say(to_do: Plan) -> None:
 
 
 def _say_job(what: str, name: str, colour: str) -> None:
-    click.echo(f"{click.style(what.ljust(6), fg=colour)}  {on_one_line(name)}")
+    click.echo(f"{click.style(what.ljust(6), fg=colour)}  {printable(name)}")
 
 
 def _shown(value: object) -> str:
@@ -117,7 +117,7 @@ def _shown(value: object) -> str:
     if value is None:
         return "-"
     text = msgspec.json.encode(value, enc_hook=repr).decode()
-    return on_one_line(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
+    return printable(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
 def _json(to_do: Plan) -> dict[str, Any]:

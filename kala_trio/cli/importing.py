@@ -8,7 +8,7 @@ import click
 import httpx
 
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import on_one_line
+from kala_trio.cli.words import printable
 from kala_trio.clock import WallClock
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.job_files.crontab import draft_of_crontab
@@ -67,4 +67,4 @@ def _fetch(url: str) -> bytes:
 def _write(draft: Draft) -> None:
     click.echo(written(draft), nl=False)
     for remark in draft.remarks:
-        click.echo(f"kala-trio: {on_one_line(remark)}", err=True)
+        click.echo(f"kala-trio: {printable(remark)}", err=True)
