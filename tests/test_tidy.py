@@ -61,7 +61,7 @@ FLOORS = [
     "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
     "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.applying cli.importing cli.simulate cli.execute cli.top cli.completion "
+    "cli.preview cli.simulate cli.execute cli.top cli.completion cli.applying cli.importing "
     "cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
@@ -293,3 +293,14 @@ def test_the_daemon_starts_with_what_it_says_it_needs() -> None:
     # Quart and Werkzeug come with quart-trio, which is their face here.
     missing = {name for name in packages if f'"{name}>=' not in declared}
     assert missing <= {"quart", "werkzeug"}
+
+
+def test_the_workflow_tests_each_python_that_is_promised_by_environments_that_there_are() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    promised = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert re.findall(r"3\.\d+", matrix) == promised
+    known = re.findall(r"^\[testenv:(.*)\]", (ROOT / "tox.ini").read_text(), re.M)
+    called = re.findall(r"tox -e (\w+)", workflow)
+    assert called
+    assert {*called} <= {*known, "py"}

@@ -12,7 +12,7 @@ import msgspec
 from kala_trio.cli.reach import as_json, asks
 from kala_trio.cli.status import PENDING, exit_status
 from kala_trio.cli.words import printable, say_json
-from kala_trio.client import Client, Refused
+from kala_trio.client import Client, Conflict, NotFound, Outdated, Refused
 from kala_trio.clock import WallClock
 from kala_trio.job_files.document import Mistakes, Problem
 from kala_trio.job_files.plan import Difference, Plan, plan
@@ -28,9 +28,7 @@ _FIELD = re.compile(r"(?P<field>(?:create|edit)\.\d+\.[\w.]+): ")
 @click.argument("path", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--file-set", default="", metavar="NAME", help="The file set of jobs that name none.")
 @click.option("--prune", is_flag=True, help="Delete jobs of the file set that stand in no file.")
-@click.option(
-    "--dry-run", is_flag=True, help=f"Only tell; the status is {PENDING} if there is something."
-)
+@click.option("--dry-run", is_flag=True, help=f"Only tell; status {PENDING} if there is a change.")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 @as_json
 @asks
@@ -50,7 +48,7 @@ def apply(  # noqa: PLR0913 - its options
     A folder stands for the files in it, and - for the standard input. What is to be changed is told
     first.
     """
-    with exit_status(Refused, Mistakes):
+    with exit_status(Refused, NotFound, Conflict, Outdated, Mistakes):
         files = read_jobs(path, WallClock().now())
         jobs = kala.find(limit=_PAGE)
         to_do = plan(files, jobs, file_set=file_set, prune=prune, new_id=lambda: str(uuid.uuid4()))

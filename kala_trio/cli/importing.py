@@ -26,7 +26,7 @@ _TIMEOUT = 60.0
 def import_crontab(file: Path, *, system: bool) -> None:
     """Write the lines of a crontab, or of the standard input, as a job file.
 
-    What is not carried over is told, with its line: there, and on standard error. No daemon is asked.
+    What is not carried over is told, with its line: there, and on standard error.
     """
     with exit_status():
         text = _read(file).decode(errors="surrogateescape")

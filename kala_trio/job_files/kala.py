@@ -17,7 +17,6 @@ from kala_trio.templates import accepted
 from kala_trio.wire import NEVER
 
 _EXAMPLE = 'curl http://127.0.0.1:8000/api/v1/job/, which gives {"jobs": {"<id>": {…}}}'
-_LISTS = (("parent_jobs", "parent"), ("on_failure_job", "failing"))
 
 
 def draft_of_kala(text: bytes, at: datetime) -> Draft:
@@ -42,7 +41,7 @@ class _Kala:
         self._remarks: list[str] = []
 
     def draft(self) -> Draft:
-        taken = {}
+        taken: dict[str, Keys] = {}
         for job_id in self._in_order():
             try:
                 taken[job_id] = self._taken(job_id, taken)
@@ -92,9 +91,8 @@ class _Kala:
         left = [each for each in parents if each in before]
         if left != parents:
             if not left:
-                raise Refused(
-                    "parent_jobs", "none is here", found=parents, example="one of the file"
-                )
+                problem = "none of them is carried over"
+                raise Refused("parent_jobs", problem, found=parents, example="one that is")
             self._remark(job_id, "loses parents that are not carried over")
         job["parent_jobs"] = left
         definition = accepted(bodies.definition_of(job), self._at)

@@ -95,7 +95,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
+    # What no editor shows must be escaped; and some of it ends lines by YAML's older version.
+    is_readable = text.replace("\n", "").replace("\t", "").isprintable()
+    style = ("|" if "\n" in text else None) if is_readable else '"'
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
