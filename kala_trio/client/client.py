@@ -67,6 +67,19 @@ class Client:
         """Create all of these jobs, 500 at most, or none; return their ids in the same order."""
         return self._carry_out(asks.create_all(jobs))
 
+    def apply(
+        self,
+        create: Iterable[Mapping[str, object]] = (),
+        edit: Iterable[Mapping[str, object]] = (),
+        delete: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        """Create, edit and delete jobs, each by its ``id``: make all of these changes, or none.
+
+        Those to create have ids of the caller's, UUIDs, so that all may name each other. To edit
+        and to delete each has the ``version`` that was read, too.
+        """
+        self._carry_out(asks.apply(create, edit, delete))
+
     def get(self, job_id: str) -> Job:
         """Return a job."""
         return self._carry_out(asks.get(job_id))
