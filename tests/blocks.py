@@ -119,6 +119,4 @@ def commands_in(script: str) -> Iterator[list[str]]:
         yield list(takewhile(lambda word: word[0] not in "();<>|&\n#", lexer))
 
 
-BLOCKS = [
-    block for page, path in PAGES.items() for block in blocks_of(page, path.read_text())
-]
+BLOCKS = [block for page, path in PAGES.items() for block in blocks_of(page, path.read_text())]

@@ -19,11 +19,14 @@ from tests.daemon import PATIENCE, Daemon, eventually, running
 
 _ADDRESS = "127.0.0.1:8000"
 _HOME = "home/ada"
-_ELSEWHERE = re.compile(r"(?<![\w./:-])/(srv|opt|backups|etc/kala-trio|var/lib/kala-trio|home/ada)\b")
+_ELSEWHERE = re.compile(
+    r"(?<![\w./:-])/(srv|opt|backups|etc/kala-trio|var/lib/kala-trio|home/ada)\b"
+)
 # What needs a registry: the tests have such an environment already.
 _INSTALL = "python3 -m venv .venv && .venv/bin/pip install -q . && "
 _READS = re.compile(
-    r"curl (?!.*( -d| --data| -X| -T))|kala-trio (job (list|show)|runs|show|logs|missed|notices|stats)"
+    r"curl (?!.*( -d| --data| -X| -T))"
+    r"|kala-trio (job (list|show)|runs|show|logs|missed|notices|stats)"
 )
 _QUESTION = re.compile(r"(\[y/N\]: )(\w+)$", re.MULTILINE)
 
@@ -31,7 +34,9 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _TOKEN = re.compile(r"\bkt_[\w-]+")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?")
 _SHORT_TIME = re.compile(r"\b\d\d:\d\d:\d\d\b")
-_DURATION = re.compile(r'\b\d+\.\d+ (?=m?s\b)|(?<=xecution_duration":)\d+|(?<=xecutionDuration":)\d+')
+_DURATION = re.compile(
+    r'\b\d+\.\d+ (?=m?s\b)|(?<=xecution_duration":)\d+|(?<=xecutionDuration":)\d+'
+)
 _NEAR = timedelta(days=40)
 
 
@@ -171,13 +176,13 @@ class Session:
         command = self.led_here(step.command)
         answer = _QUESTION.search(step.shown)
         shown = _QUESTION.sub(r"\1", step.shown)
+        said = ""
 
         def is_done() -> bool:
             nonlocal said
             said = self._typed(command, answer[2] if answer else "")
             return agrees(shown, self.led_back(said), datetime.now(UTC))
 
-        said = ""
         # Who looks too early, when a run has not ended say, looks again.
         if not is_done():
             try:

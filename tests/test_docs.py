@@ -15,8 +15,10 @@ from typing import Any
 import click
 import pytest
 import trio
+import yaml
 
 from kala_trio.cli import main
+from kala_trio.job_files.reader import read_jobs
 from kala_trio.settings import load_settings
 from tests.blocks import BLOCKS, KINDS, PAGES, ROOT, Block, blocks_of, commands_in, steps_of
 from tests.daemon import PATIENCE
@@ -26,6 +28,8 @@ NODE_IS_REQUIRED = os.environ.get("NODE_TESTS") == "required"
 NODE = NODE_IS_REQUIRED or shutil.which("node")
 # What is carried out; a page that has none of it needs no daemon.
 LIVE = ("console", "python", "js")
+# Files of other programs.
+OF_OTHERS = ("prometheus.yaml",)
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
@@ -54,9 +58,7 @@ def test_what_a_page_shows_is_what_happens(page: str, tmp_path: Path) -> None:
 
 def run_python(block: Block, session: Session, names: dict[str, object]) -> None:
     """Run a block with the names of those before it; it may await, as in an async function."""
-    code = compile(
-        session.led_here(block.text), str(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-    )
+    code = compile(session.led_here(block.text), str(block), "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
     async def run() -> None:
         if awaited := eval(code, names):
@@ -115,6 +117,17 @@ def test_settings_that_are_shown_are_read_as_such(block: Block, tmp_path: Path) 
     load_settings({"config": str(tmp_path / "kala-trio.toml")}, {})
 
 
+@pytest.mark.parametrize("block", of("yaml"))
+def test_a_job_file_that_is_shown_is_accepted_and_another_is_yaml(
+    block: Block, tmp_path: Path
+) -> None:
+    if block.file in OF_OTHERS:
+        yaml.safe_load(block.text)
+        return
+    (tmp_path / "jobs.yaml").write_text(block.text)
+    assert read_jobs([tmp_path / "jobs.yaml"], NOW)
+
+
 @pytest.mark.parametrize("block", of("json"))
 def test_json_that_is_shown_can_be_parsed(block: Block) -> None:
     json.loads(block.text)
@@ -140,7 +153,9 @@ def test_a_unit_that_is_shown_is_one_of_systemd(block: Block, tmp_path: Path) ->
 def readme_commands() -> list[str]:
     """Return what the README has one type, the session of curl apart."""
     blocks = blocks_of("README.md", PAGES["README.md"].read_text())
-    typed = [step.command for block in blocks if block.kind == "console" for step in steps_of(block.text)]
+    typed = [
+        step.command for block in blocks if block.kind == "console" for step in steps_of(block.text)
+    ]
     scripts = [line for block in blocks if block.kind == "sh" for line in block.text.splitlines()]
     return [command for command in typed + scripts if not command.startswith("curl ")]
 

@@ -15,6 +15,7 @@ import pytest
 
 from kala_trio.store.connection import APPLICATION_ID
 from properties.drawn import of_class
+from tests.blocks import blocks_of, steps_of
 from tests.daemon import eventually, running
 
 COMMAND = [sys.executable, "-m", "kala_trio", "simulate"]
@@ -49,15 +50,11 @@ def file(where: Path, text: str) -> str:
     return "jobs.yaml"
 
 
-def test_the_example_of_the_documents_tells_what_they_say(tmp_path: Path) -> None:
-    """Its picture is the one that they show, so that it can be made anew by that command."""
-    text = (DOCS / "simulate.md").read_text()
-    (jobs,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "night.yaml").write_text(jobs)
-    examples = re.findall(r"```console\n\$ kala-trio simulate (.*?)\n(.*?)```", text, re.DOTALL)
-    assert len(examples) == 2
-    for words, output in examples:
-        assert simulated(tmp_path, *shlex.split(words)).stdout == output
+def test_the_picture_of_the_documents_is_the_one_that_their_example_draws(tmp_path: Path) -> None:
+    jobs, session, *_ = blocks_of("simulate.md", (DOCS / "simulate.md").read_text())
+    (tmp_path / jobs.file).write_text(jobs.text)
+    (step,) = steps_of(session.text)
+    simulated(tmp_path, *shlex.split(step.command)[2:])
     assert (tmp_path / "night.svg").read_text() == (DOCS / "images/simulate.svg").read_text()
 
 
