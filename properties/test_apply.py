@@ -1,4 +1,4 @@
-"""Changes that are asked for together (rules M9, M10)."""
+"""Changes that are asked for together (rules M10, M11)."""
 
 from collections.abc import Callable
 
@@ -11,6 +11,7 @@ from kala_trio.core.definition import Definition, Policy
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import Job, Progress
 from kala_trio.core.messages import Apply, Create, Delete, Edit, Start
+from kala_trio.core.slots import Limits
 from properties.world import LATER, World
 
 OLD, NEW = "abcd", "efg"
@@ -93,7 +94,7 @@ def tried(world: World, apply: Apply) -> KalaTrioError | None:
 def test_either_all_changes_are_made_or_nothing_has_changed(
     jobs: list[Definition], apply: Apply
 ) -> None:
-    """M9, M10, C5: a scheduler that refused goes on as one that was never asked."""
+    """M10, M11, C5: a scheduler that refused goes on as one that was never asked."""
     worlds = peopled(jobs), peopled(jobs)
     before = {*worlds[0].jobs}
     refusal = tried(worlds[0], apply)
@@ -120,7 +121,7 @@ def test_either_all_changes_are_made_or_nothing_has_changed(
 def test_what_single_requests_may_do_is_done_alike_together(
     jobs: list[Definition], apply: Apply
 ) -> None:
-    """M9: where each of them is accepted in turn, the jobs are as after these."""
+    """M10: where each of them is accepted in turn, the jobs are as after these."""
     together, in_turn = peopled(jobs), peopled(jobs)
     ids = [each.job_id for each in apply.changes]
     if tried(together, apply):
@@ -142,7 +143,7 @@ def test_what_single_requests_may_do_is_done_alike_together(
 def test_no_circle_comes_to_be_and_nothing_points_to_what_is_not_there(
     jobs: list[Definition], apply: Apply
 ) -> None:
-    """M9, D6: whatever the changes lead to, each job's causes can be put before it."""
+    """M10, D6: whatever the changes lead to, each job's causes can be put before it."""
     world = peopled(jobs)
     tried(world, apply)
     left = {job_id: {*job.definition.parent_jobs} for job_id, job in world.jobs.items()}
@@ -176,7 +177,7 @@ def family() -> World:
 
 
 def test_changes_may_turn_a_family_around_and_name_later_ones() -> None:
-    """M9: only what is there afterwards counts."""
+    """M10: only what is there afterwards counts."""
     world = family()
     world.do(
         Apply(
@@ -238,7 +239,7 @@ BAD: list[tuple[Apply, type[KalaTrioError], str]] = [
 def test_changes_one_of_which_can_not_be_made_are_all_refused(
     apply: Apply, error: type[KalaTrioError], said: str
 ) -> None:
-    """M9, M10, D6, M5, S9: and the one at fault is named."""
+    """M10, M11, D6, M5, S9: and the one at fault is named."""
     world = family()
     before = seen(world)
     with pytest.raises(error, match=said):
@@ -248,7 +249,7 @@ def test_changes_one_of_which_can_not_be_made_are_all_refused(
 
 
 def test_a_name_may_be_in_several_file_sets_and_change_hands() -> None:
-    """M10: it is free when its job is deleted or called otherwise by the same request."""
+    """M11: it is free when its job is deleted or called otherwise by the same request."""
     world = family()
     world.do(Apply((Create("y", job("p", file_set="web")),)))
     world.do(Apply((Create("w", job("z")),), (Edit("z", job("y")),)))
@@ -259,7 +260,7 @@ def test_a_name_may_be_in_several_file_sets_and_change_hands() -> None:
 
 
 def test_ten_thousand_jobs_in_a_row_are_judged_without_recursion() -> None:
-    """D7, M9: deeper than any stack."""
+    """D7, M10: deeper than any stack."""
     world = World()
     name: Callable[[int], str] = lambda number: f"j{number}"  # noqa: E731
     chain = [Create("j0", job("j0"))]
@@ -268,3 +269,15 @@ def test_ten_thousand_jobs_in_a_row_are_judged_without_recursion() -> None:
     with pytest.raises(Refused, match="these jobs lead back"):
         world.do(Apply((), (Edit("j0", job("j0", "j9999")),)))
     assert len(world.jobs) == 10_000
+
+
+def test_changes_that_delete_as_many_as_they_create_fit_where_there_is_no_room() -> None:
+    """M9, M10: what counts is how many jobs there are afterwards."""
+    world = World(limits=Limits(jobs=2))
+    for job_id in "pq":
+        world.do(Create(job_id, job(job_id)))
+    world.do(Apply((Create("a", job("a")),), (), (Delete("p"),)))
+    with pytest.raises(Conflict, match="this would be one more"):
+        world.do(Apply((Create("b", job("b")), Create("c", job("c"))), (), (Delete("q"),)))
+    assert {*world.jobs} == {"a", "q"}
+    world.check()

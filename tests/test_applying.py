@@ -228,7 +228,7 @@ def test_on_a_terminal_one_is_asked(
 
 
 def test_a_change_of_others_meanwhile_is_not_lost(fresh: Daemon, tmp_path: Path) -> None:
-    """M5, M10: an edit of what was changed, and a second job of a name, are refused."""
+    """M5, M11: an edit of what was changed, and a second job of a name, are refused."""
     done(fresh.url, "apply", file(tmp_path, JOBS), "--yes")
     alarm = jobs(fresh)["alarm"]
     keys = {"id": alarm["id"], "name": "alarm", "command": "true"}

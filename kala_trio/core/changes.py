@@ -34,7 +34,7 @@ def check_all(state: State, apply: Apply) -> None:
     """Refuse changes one of which can't be made, by what the jobs would be after all of them.
 
     Raises:
-        Refused, NotFound, Conflict, Outdated: by rules M9 and M10.
+        Refused, NotFound, Conflict, Outdated: by rules M10 and M11.
     """
     _Outlook(state, apply).check()
 
@@ -83,7 +83,7 @@ class _Outlook:
             seen.add(change.job_id)
 
     def _check_names(self) -> None:
-        """See to it that no job comes to a name that another one of its file set has (M10)."""
+        """See to it that no job comes to a name that another one of its file set has (M11)."""
         state = self._state
         coming = [
             (where, job_id)

@@ -151,7 +151,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
     kept as they were written; empty means absent. ``file_set`` names the job files that the
-    job comes from (rule M10). A child (``parent_jobs``) has no schedule (D1).
+    job comes from (rule M11). A child (``parent_jobs``) has no schedule (D1).
     A job has either a command or, if it is remote, ``remote_properties`` (Q1).
     """
 

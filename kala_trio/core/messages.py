@@ -45,7 +45,7 @@ class Edit(Struct, frozen=True, tag=True):
 
 
 class Apply(Struct, frozen=True, tag=True):
-    """Make all of these changes, each of another job, or none (rules M9, M10).
+    """Make all of these changes, each of another job, or none (rules M10, M11).
 
     They may name jobs that are created here, in whatever order; only those that are named here are
     deleted.

@@ -89,6 +89,7 @@ class Requests:
     def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
+        self._slots.check_room_for_jobs(1)
         graph.check_edges(self._state, event.definition)
         self._take_in(event)
 
@@ -115,7 +116,8 @@ class Requests:
             raise
 
     def _apply(self, event: Apply) -> None:
-        """Make all changes or none (rules M9, M10): what may be refused is known before."""
+        """Make all changes or none (rules M10, M11): what may be refused is known before."""
+        self._slots.check_room_for_jobs(len(event.creates) - len(event.deletes))
         check_all(self._state, event)
         for create in event.creates:
             self._take_in(create)

@@ -77,6 +77,8 @@ def create_app(
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
     reading_lists = trio.CapacityLimiter(1)
+    # All jobs may be many: those who ask for them wait for each other, and nobody else for them.
+    listing_all = trio.CapacityLimiter(1)
 
     async def read(what: Callable[[], object]) -> Response:
         return await answer_with(what, threads)
@@ -96,16 +98,10 @@ def create_app(
         await ask(CreateAll(creates))
         return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
-    @app.post("/api/v1/apply/")
-    async def apply_changes() -> Response:
-        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        await ask(await in_thread(acceptance.changes, body, limiter=reading_lists))
-        return nothing()
-
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
         if not request.args:
-            return await read(lambda: {"jobs": _encoded(reader.jobs())})
+            return await answer_with(lambda: {"jobs": _encoded(reader.jobs())}, listing_all)
         query = Query(request.args, ("limit", "cursor", *SEARCHES))
         search, after = search_of(query), query.cursor(Mark)
         limit = query.number("limit", USUAL_PAGE, most=PAGE)
