@@ -36,17 +36,17 @@ FLOORS = [
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
     "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
     "core.scheduler",
-    "clock complaint threads tokens templates store.schema store.connection store.rows "
+    "clock complaint threads tokens certificate templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
-    "settings web.acceptance web.peers web.rates web.room web.connection web.serving "
+    "settings listener web.acceptance web.peers web.rates web.room web.connection web.serving "
     "web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.schemas web.openapi web.guard "
+    "web.schemas web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
