@@ -1,38 +1,47 @@
-"""``python -m release DIR``: build a release of the commit twice, and see that both are the same."""
+"""``python -m release``: build the commit twice, see that both are the same, and keep it in dist/."""
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from release.building import build, digests, sums
+from release.building import build
 
 ROOT = Path(__file__).parent.parent
 
 
-def main(target: Path) -> None:
-    """Write the files of a release, and their hashes, into an empty or new directory."""
+def main() -> None:
+    """Write the files of a release, and their hashes, into ``dist``, which is made anew."""
     if changes := _git("status", "--porcelain"):
         sys.exit(f"what is released is a commit, but there are changes:\n{changes}")
     epoch = int(_git("log", "-1", "--format=%ct"))
     with TemporaryDirectory() as first, TemporaryDirectory(prefix="in-another-place-") as second:
-        found = []
-        for directory, umask in ((first, 0o022), (second, 0o077)):
-            clone, built = Path(directory) / "clone", Path(directory) / "built"
-            os.umask(umask)
-            _git("clone", "--quiet", str(ROOT), str(clone))
-            built.mkdir()
-            build(clone, built, epoch)
-            found.append(digests(built))
-        if found[0] != found[1]:
-            sys.exit(f"two builds differ: {dict(found[0].items() ^ found[1].items())}")
-        target.mkdir(parents=True, exist_ok=True)
-        for path in built.iterdir():
-            (target / path.name).write_bytes(path.read_bytes())
-            (target / path.name).chmod(0o755 if path.suffix == ".pyz" else 0o644)
-    (target / "SHA256SUMS").write_text(sums(found[0]))
-    print(sums(found[0]), end="")
+        once = _built(Path(first), epoch, umask=0o022)
+        again = _built(Path(second), epoch, umask=0o077)
+        if once != again:
+            names = sorted({name for name, _ in once.items() ^ again.items()})
+            sys.exit(f"two builds of the same commit differ in {', '.join(names)}")
+    os.umask(0o022)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    (ROOT / "dist").mkdir()
+    sums = ""
+    for name, content in once.items():
+        (ROOT / "dist" / name).write_bytes(content)
+        sums += f"{hashlib.sha256(content).hexdigest()}  {name}\n"
+    (ROOT / "dist/kala-trio.pyz").chmod(0o755)
+    (ROOT / "dist/SHA256SUMS").write_text(sums)
+    print(sums, end="")
+
+
+def _built(directory: Path, epoch: int, umask: int) -> dict[str, bytes]:
+    """Build a clean clone, and return the files by their names."""
+    os.umask(umask)
+    _git("clone", "--quiet", str(ROOT), str(directory / "clone"))
+    build(directory / "clone", directory / "built", epoch)
+    return {path.name: path.read_bytes() for path in sorted((directory / "built").iterdir())}
 
 
 def _git(*words: str) -> str:
@@ -41,4 +50,4 @@ def _git(*words: str) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -1,6 +1,6 @@
 """The one file that needs nothing but Python: kala-trio and its packages for several machines.
 
-    python -m release.pyz WHEEL REQUIREMENTS TARGET
+python -m release.pyz WHEEL REQUIREMENTS TARGET
 """
 
 import hashlib
@@ -21,9 +21,6 @@ PLATFORMS = tuple(
     for machine in ("x86_64", "aarch64")
     for system in ("manylinux_2_17", "unknown-linux-musl")
 )
-REQUIREMENTS = Path("release/requirements.txt")
-"""The packages by version and hash, in a source tree."""
-
 # A zip has no earlier moment, and the files are the same whenever it was made.
 _MOMENT = (1980, 1, 1, 0, 0, 0)
 _NOT_NEEDED = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json"}
@@ -31,6 +28,8 @@ _NOT_NEEDED = {"RECORD", "WHEEL", "INSTALLER", "REQUESTED", "direct_url.json", "
 
 def build(wheel: Path, requirements: Path, target: Path) -> None:
     """Write the archive: the wheel, and what it requires for each Python and platform.
+
+    Compiled parts lie side by side, since their names say what they are for.
 
     Raises:
         RuntimeError: a package has for one Python another file of the same name than for another.
