@@ -1,4 +1,4 @@
-"""``python -m release``: build the commit twice, see that both are the same, and keep it in dist/."""
+"""``python -m release``: build the commit twice, see that both are the same, keep it in dist/."""
 
 import hashlib
 import os

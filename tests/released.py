@@ -1,6 +1,7 @@
 """The files of a release, which ``tox -e release`` has built before it tests them."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -30,13 +31,24 @@ SDIST_NAME = f"kala_trio-{__version__}.tar.gz"
 
 def tool(name: str) -> str:
     """Return the path of a program; skip the test where it is not there, unless it must be."""
-    places = [Path(sys.executable).parent, *map(Path, os.environ["PATH"].split(os.pathsep))]
-    for place in places:
-        if (place / name).exists():
-            return str(place / name)
+    places = os.pathsep.join((os.path.dirname(sys.executable), os.environ["PATH"]))
+    if found := shutil.which(name, path=places):
+        return found
     if IS_REQUIRED:
         pytest.fail(f"there is no {name}")
     pytest.skip(f"there is no {name}")
+
+
+def python(version: str) -> str:
+    """Return the path of a Python of that version; skip the test where there is none."""
+    found = shutil.which(f"python{version}")
+    others = Path.home().glob(f".pyenv/versions/{version}.*/bin/python{version}")
+    for path in (*([found] if found else []), *map(str, others)):
+        asked = [path, "-Ic", "import sys; print(sys.executable)"]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)
+        if done.returncode == 0:  # else it is a stand-in of pyenv's
+            return done.stdout.strip()
+    pytest.skip(f"there is no Python {version}")
 
 
 def said(*command: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:

@@ -77,7 +77,7 @@ def test_the_daemon_of_the_installed_wheel_runs_a_job_and_serves_its_pages(
     program = [str(installed / "bin/kala-trio")]
     with running(tmp_path / "kala.db", program=program) as daemon:
         job = daemon.create(command="echo from the wheel", schedule="R0//PT1S")
-        assert eventually(lambda: daemon.outcomes(job)) == ["succeeded"]
+        eventually(lambda: daemon.outcomes(job) == ["succeeded"])
         assert daemon.output(f"{job}.1") == "from the wheel\n"
         assert "<html" in said("curl", "-sSf", f"{daemon.url}/webui/")
         assert daemon.end()[0] == 0
@@ -95,7 +95,7 @@ def test_the_manual_page_of_the_service_tells_its_options_and_exit_statuses(
         tool("mandoc"), "-T", "utf8", "-O", "width=200", installed / MAN / "kala-trio-run.1"
     )
     plain = re.sub(".\b", "", text)
-    assert re.search(r"^     -p, --port TEXT$", plain, re.M), plain
+    assert re.search(r"^ +-p, --port TEXT$", plain, re.M), plain
     assert "[default: ~/.local/share/kala-trio/kala.db]" in plain
     assert re.search(r"^EXIT STATUS\n +0 after a clean stop", plain, re.M)
     assert f"kala-trio {__version__}" in plain
