@@ -26,8 +26,7 @@ def build(tree: Path, target: Path, epoch: int) -> None:
         backend.write_text(_BACKEND)
         install = ["uv", "pip", "install", "--quiet", "--require-hashes", "--no-deps"]
         python(*install, f"--target={packages}", "-r", _REQUIREMENTS)
-        # The pages tell where the database lies in anybody's home.
-        python("release.man", "man", PYTHONPATH=str(packages), HOME="~", XDG_DATA_HOME="")
-        python("build", "--outdir", str(target), PIP_CONSTRAINT=str(backend))
+        python("release.man", "man", PYTHONPATH=str(packages))
+        python("build", "--installer=uv", f"--outdir={target}", UV_CONSTRAINT=str(backend))
     (wheel,) = target.glob("*.whl")
     python("release.pyz", str(wheel), _REQUIREMENTS, str(target / "kala-trio.pyz"))

@@ -13,7 +13,9 @@ import click
 
 from kala_trio import __version__
 from kala_trio.cli import main
+from kala_trio.settings import default_db
 
+_ANYBODYS_DB = "~/.local/share/kala-trio/kala.db"
 _EXIT_STATUS = "Exit status:"
 _EXAMPLE = "\b\n"  # how click is told to leave the lines of a paragraph as they are
 
@@ -67,7 +69,7 @@ def _options(context: click.Context) -> Iterator[str]:
             flags, told = record
             yield ".TP"
             yield re.sub(r"(?<![\w-])(--?[\w-]+)", r"\\fB\1\\fR", flags).replace("-", r"\-")
-            yield from _text(told)
+            yield from _text(told.replace(str(default_db()), _ANYBODYS_DB))
 
 
 def _children(context: click.Context) -> Iterator[click.Context]:
