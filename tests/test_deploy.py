@@ -1,6 +1,7 @@
 """What is deployed by: units of systemd, an image, supervisord; and that all name one version."""
 
 import configparser
+import json
 import os
 import re
 import shutil
@@ -144,6 +145,7 @@ def test_one_version_is_named_everywhere() -> None:
     assert PROJECT["project"]["dynamic"] == ["version"]
     assert PROJECT["tool"]["hatch"]["version"]["path"] == "kala_trio/__init__.py"
     named = {
+        "Node": [json.loads((ROOT / "clients/node/package.json").read_text())["version"]],
         "Dockerfile": re.findall(r'image\.version="(.*?)"', DOCKERFILE),
         "compose.yaml": re.findall(
             r"image: kala-trio:(\S+)", (DEPLOY / "compose.yaml").read_text()
