@@ -119,6 +119,8 @@ def test_each_python_that_is_here_finds_its_own_compiled_parts(home: Home, versi
 
 
 def test_what_it_unpacks_is_for_its_user_alone(home: Home) -> None:
+    home.cache.mkdir(parents=True)
+    home.cache.chmod(0o755)
     before = os.umask(0)
     try:
         assert home.says("--version") == VERSION
