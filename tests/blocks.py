@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from textwrap import dedent
 
 ROOT = Path(__file__).parent.parent
 PAGES = {
@@ -35,7 +36,7 @@ KINDS = {
     "{toctree}": "the contents of the site",
 }
 
-_FENCE = re.compile(r"^```(\S*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^( *)```(\S*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 # Where a command may stand: at the beginning, after an operator, or after what starts another one.
 _CALL = re.compile(
     r"(?:^|[|;&(]|(?<=\s)(?:--|--rm|-i|sudo|exec|python[\d.]*|\w+=\S*)(?=\s))"
@@ -76,7 +77,7 @@ class Step:
 def blocks_of(page: str, text: str) -> list[Block]:
     """Return the blocks of a page, in their order."""
     return [
-        Block(page, text[: found.start()].count("\n") + 1, found[1], found[2])
+        Block(page, text[: found.start()].count("\n") + 1, found[2], dedent(found[3]))
         for found in _FENCE.finditer(text)
     ]
 
