@@ -32,7 +32,7 @@ _QUESTION = re.compile(r"(\[y/N\]: )(\w+)$", re.MULTILINE)
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"\bkt_[\w-]+")
-_TIME = re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?")
+_TIME = re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:\d\d)?")
 _SHORT_TIME = re.compile(r"\b\d\d:\d\d:\d\d\b")
 _DURATION = re.compile(
     r'\b\d+\.\d+ (?=m?s\b)|(?<=xecution_duration":)\d+|(?<=xecutionDuration":)\d+'
@@ -161,9 +161,9 @@ class Session:
                 self._ask(step)
 
     def _interrupt(self, step: Step) -> None:
-        assert not step.shown
-        status, errors = self.daemon.end(signal.SIGINT)
-        assert (status, errors) == (0, "")
+        status, said = self.daemon.end(signal.SIGINT)
+        assert status == 0, said
+        assert agrees(step.shown, self.led_back(said), datetime.now(UTC)), said
 
     def _run(self, command: str, step: Step) -> None:
         words = shlex.split(self.led_here(re.sub(r" (--port|-p)[ =]\d+", "", command)))
