@@ -33,13 +33,14 @@ FLOORS = [
     "core.expression core.cron core.timetable",
     "core.messages core.deeds core.checks.examples core.url core.checks.execution "
     "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
+    "core.checks.secrecy "
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
     "core.slots core.retries core.notices core.triggers core.runs core.requests core.scheduler",
     "clock complaint threads tokens templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "
-    "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
-    "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
+    "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "
+    "runner.spawn runner.secret_files runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings web.acceptance web.application web.answers web.queries web.following web.runs "

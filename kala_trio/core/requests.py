@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from kala_trio.core import graph
+from kala_trio.core.checks.secrecy import with_kept
 from kala_trio.core.errors import Conflict, KalaTrioError, Outdated, Refused
 from kala_trio.core.job import Cause, Job, Progress, Reason, Trigger
 from kala_trio.core.messages import (
@@ -81,8 +82,9 @@ class Requests:
     def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
-        graph.check_edges(self._state, event.definition)
-        job = Job(event.job_id, self._jobs_created + 1, self._state.now, event.definition)
+        definition = with_kept(event.definition, None)
+        graph.check_edges(self._state, definition)
+        job = Job(event.job_id, self._jobs_created + 1, self._state.now, definition)
         first = first_occurrence(job)
         self._jobs_created = job.number
         self._state.keep(job)
@@ -111,8 +113,9 @@ class Requests:
                 f"job {job.id!r} was changed since it was read: it is at version {version}, not "
                 f"{event.version}; read it again, and change that"
             )
-        graph.check_edges(self._state, event.definition, job)
-        edited = replace(job, definition=event.definition)
+        definition = with_kept(event.definition, job.definition)
+        graph.check_edges(self._state, definition, job)
+        edited = replace(job, definition=definition)
         is_rescheduled = not is_timed_alike(job, event.definition)
         if not is_rescheduled:
             self._state.keep(edited)
