@@ -13,7 +13,7 @@ from msgspec.structs import fields
 
 from kala_trio import bodies, wire
 from kala_trio.core import url
-from kala_trio.core.checks import definition, execution, policy, remote, reporting, timing
+from kala_trio.core.checks import definition, execution, policy, remote, reporting, secrecy, timing
 from kala_trio.core.checks.examples import EXAMPLES
 from kala_trio.core.definition import GROUPS, KEYS, MOST_CAUGHT_UP, Definition, News, Remote
 from kala_trio.core.job import Cause, Channel, Outcome, Reason, Trigger
@@ -66,6 +66,20 @@ _BOUNDS: dict[str, Schema] = {
     "schedules": {"maxItems": timing.MOST_SCHEDULES},
     "excluded_dates": {"maxItems": timing.MOST_DATES},
     "env": {"maxProperties": execution.MOST_VARIABLES},
+    "secrets": {
+        "maxProperties": secrecy.MOST_SECRETS,
+        "propertyNames": {"pattern": f"^{secrecy.NAME}$"},
+        "additionalProperties": {
+            "type": ["string", "boolean"],
+            "minLength": 1,
+            "maxLength": secrecy.LONGEST_SECRET,
+            "not": {"const": False},
+        },
+    },
+    "secret_files": {
+        "maxProperties": secrecy.MOST_SECRETS,
+        "propertyNames": {"pattern": f"^{secrecy.NAME}$"},
+    },
     "umask": {"pattern": "^(0?[0-7]{3})?$"},
     "max_running": {"minimum": 0, "maximum": policy.MOST_RUNNING},
     "catch_up_limit": {"minimum": 1, "maximum": MOST_CAUGHT_UP},
@@ -127,12 +141,14 @@ MEANINGS = {
     "not_after": "A date and time; nothing runs by itself later",
     "excluded_dates": "Days, or first and last days with a slash between, on which nothing runs",
     "jitter": "An exact duration: all is moved by less than that",
-    "notify_webhook": "The URL that gets a POST of JSON about what became of runs",
+    "notify_webhook": "The URL that gets a POST of JSON about what became of runs; or secrets.NAME",
     "notify_email": "Addresses that get an e-mail",
     "notify_on": "Of what; none is failure, recovery and late",
     "notify_every_time": "Tell of each failure, not only of the first in a row",
     "expect_within": "An exact duration: how long after its scheduled time a success is expected",
-    "ping_url": "Pinged at each start, success and failure, in the form of healthchecks.io",
+    "ping_url": "Pinged at each start, success and failure, as healthchecks.io has it",
+    "secrets": "Variables that are shown to nobody; true is one that stays as it is",
+    "secret_files": "The same from files, read at the start of each attempt",
     "remote_properties.url": "Required for a job of type 1; http or https",
     "remote_properties.method": "GET if it is empty",
     "remote_properties.headers": "Names, and of each its values",
@@ -234,8 +250,9 @@ def _later(names: Iterable[str], keys: dict[str, Any]) -> dict[str, Any]:
 
 
 _HINTS = get_type_hints(Remote)
-_CHANGED = {
+_CHANGED: dict[str, Any] = {
     "parent_jobs": tuple[str, ...] | None,
+    "secrets": {"type": "object", "additionalProperties": {"const": True}},
     "remote_properties": an_object(
         _HINTS
         | {each: _HINTS[each] | None for each in ("headers", "expected_response_codes")}
