@@ -21,6 +21,7 @@ from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailab
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.delivery import Deliveries
+from kala_trio.exposure import exposed
 from kala_trio.heartbeat import keep_beating
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
@@ -176,6 +177,8 @@ def _say_where(settings: Settings, listener: socket.socket) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
+    for sentence in exposed(settings.db):
+        log.warning("%s", sentence)
 
 
 async def _stop_on_signal(

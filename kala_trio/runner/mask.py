@@ -100,9 +100,7 @@ def _matching(patterns: tuple[bytes, ...]) -> re.Pattern[bytes]:
 
 
 def _pieces(line: bytes) -> Iterable[bytes]:
-    """Yield a line, or all of a long one in pieces that are long enough."""
-    if len(line) < SHORTEST:
-        return
-    for start in range(0, len(line), _PIECE):
-        piece = line[start : start + _PIECE]
-        yield piece if len(piece) >= SHORTEST else line[-SHORTEST:]
+    """Yield a line, or all of a long one in pieces of about one length."""
+    count = -(-len(line) // _PIECE)
+    for number in range(count if len(line) >= SHORTEST else 0):
+        yield line[number * len(line) // count : (number + 1) * len(line) // count]
