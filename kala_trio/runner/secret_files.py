@@ -73,9 +73,8 @@ def _text(name: str, path: str, whom: Identity | None) -> str:
 
 
 def _read(path: str) -> bytes:
-    fd = os.open(path, _OPENING)
-    with open(fd, "rb", buffering=0) as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+    with open(path, "rb", buffering=0, opener=lambda name, _: os.open(name, _OPENING)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(0, "it is no regular file")
         return file.read(_MOST_BYTES + 1)
 
