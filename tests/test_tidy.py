@@ -58,7 +58,7 @@ FLOORS = [
     "bench.isolation bench.scale bench.suite",
     "client.errors client.asks client.answers client.client client.async_client",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.commands __main__",
+    "cli.preview cli.execute cli.top cli.completion cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 
