@@ -1,8 +1,7 @@
 """Secrets are taken out of what a run writes, and of what is said of it (rule K5)."""
 
-import re
-from collections.abc import Iterable
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heapreplace
 from typing import Self
 from urllib.parse import quote
 
@@ -16,12 +15,13 @@ MASK = b"***"
 SHORTEST = 4
 """How many bytes a line of a secret has at least that is looked for: less is found everywhere."""
 
-# Longer lines are looked for in pieces, so that no more than one of them need be kept back.
-_PIECE = 256
+# To look for many takes long, and so does it to keep back the beginning of a long one.
+_MOST_OF_ONE = 64
+_PIECE = 4_096
 
 
 class Mask(Struct, frozen=True):
-    """The lines of all secrets, also as a URL has them, the longest first."""
+    """The lines of all secrets, also as a URL has them; of long ones and of many, pieces."""
 
     patterns: tuple[bytes, ...] = ()
 
@@ -33,18 +33,37 @@ class Mask(Struct, frozen=True):
     @classmethod
     def of_texts(cls, texts: Iterable[str]) -> Self:
         """Return that of these texts."""
-        lines = {line.strip() for text in texts for line in text.splitlines()}
+        lines = {line for text in texts for line in _lines(text)}
         written = {each.encode() for line in lines for each in (line, quote(line, safe=""))}
-        pieces = {piece for each in written for piece in _pieces(each)}
-        return cls(tuple(sorted(pieces, key=lambda each: (-len(each), each))))
+        return cls(tuple(sorted({piece for each in written for piece in _pieces(each)})))
 
     def sentence(self, said: str) -> str:
         """Return a sentence without secrets."""
-        return self.whole(said.encode(errors="replace")).decode() if self.patterns else said
+        return self.whole(said.encode(errors="replace")).decode(errors="replace")
 
     def whole(self, data: bytes) -> bytes:
         """Return what is whole without secrets."""
-        return _matching(self.patterns).sub(MASK, data) if self.patterns else data
+        shown, place = [], 0
+        for start, end in self.found(data):
+            shown += [data[place:start], MASK]
+            place = end
+        return b"".join([*shown, data[place:]])
+
+    def found(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield from where to where secrets stand, from the left, the longest of several."""
+        firsts = ((data.find(each), -len(each), each) for each in self.patterns)
+        coming = [each for each in firsts if each[0] >= 0]
+        heapify(coming)
+        place = 0
+        while coming:
+            at, rank, pattern = coming[0]
+            if at >= place:
+                place = at - rank
+                yield at, place
+            elif (at := data.find(pattern, place)) >= 0:
+                heapreplace(coming, (at, rank, pattern))
+            else:
+                heappop(coming)
 
     def begun(self, data: bytes, start: int) -> int:
         """Return where at the end of ``data[start:]`` a longer secret may have begun, or its end.
@@ -78,11 +97,11 @@ class Masking:
             return data
         data, shown, place = self._rest + data, [], 0
         begun = self._mask.begun(data, place)
-        for match in _matching(self._mask.patterns).finditer(data):
-            if begun <= match.start():  # it may be a part of a longer one
+        for start, end in self._mask.found(data):
+            if begun <= start:  # it may be a part of a longer one
                 break
-            shown += [data[place : match.start()], MASK]
-            place = match.end()
+            shown += [data[place:start], MASK]
+            place = end
             if begun < place:
                 begun = self._mask.begun(data, place)
         self._rest = data[begun:]
@@ -94,9 +113,12 @@ class Masking:
         return self._mask.whole(rest)
 
 
-@lru_cache(64)
-def _matching(patterns: tuple[bytes, ...]) -> re.Pattern[bytes]:
-    return re.compile(b"|".join(map(re.escape, patterns)))
+def _lines(text: str) -> Iterable[str]:
+    """Yield the lines of a secret, several as one where there are very many."""
+    lines = text.splitlines()
+    step = -(-len(lines) // _MOST_OF_ONE)
+    for start in range(0, len(lines), max(step, 1)):
+        yield "\n".join(lines[start : start + step]).strip()
 
 
 def _pieces(line: bytes) -> Iterable[bytes]:
