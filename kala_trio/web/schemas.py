@@ -252,7 +252,7 @@ def _later(names: Iterable[str], keys: dict[str, Any]) -> dict[str, Any]:
 _HINTS = get_type_hints(Remote)
 _CHANGED: dict[str, Any] = {
     "parent_jobs": tuple[str, ...] | None,
-    "secrets": {"type": "object", "additionalProperties": {"const": True}},
+    "secrets": {"type": "object", "additionalProperties": {"enum": [True]}},
     "remote_properties": an_object(
         _HINTS
         | {each: _HINTS[each] | None for each in ("headers", "expected_response_codes")}
