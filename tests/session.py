@@ -11,8 +11,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Self
 
 from tests.blocks import ROOT, Step, steps_of
 from tests.daemon import PATIENCE, Daemon, eventually, running
@@ -33,43 +35,51 @@ _QUESTION = re.compile(r"(\[y/N\]: )(\w+)$", re.MULTILINE)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TOKEN = re.compile(r"\bkt_[\w-]+")
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:\d\d)?")
-_SHORT_TIME = re.compile(r"\b\d\d:\d\d:\d\d\b")
 _DURATION = re.compile(
     r'\b\d+\.\d+ (?=m?s\b)|(?<=xecution_duration":)\d+|(?<=xecutionDuration":)\d+'
 )
 _NEAR = timedelta(days=40)
 
 
+@dataclass(frozen=True)
+class _Line:
+    text: str
+    times: tuple[str, ...]
+
+    @classmethod
+    def of(cls, line: str) -> Self:
+        """Return what is to be the same in a line, and the instants that may differ."""
+        for pattern, word in ((_UUID, "<id>"), (_TOKEN, "<token>"), (_DURATION, "<duration>")):
+            line = pattern.sub(word, line)
+        text = re.sub(r"[ \t]{2,}", "  ", _TIME.sub("<time>", line)).rstrip()
+        return cls(text, tuple(_TIME.findall(line)))
+
+    def shows(self, real: Self, now: datetime) -> bool:
+        if "…" in self.text:
+            parts = ".*".join(map(re.escape, self.text.split("…")))
+            return bool(re.fullmatch(parts, real.text))
+        return self.text == real.text and all(
+            shown == told or _is_near(told, now)
+            for shown, told in zip(self.times, real.times, strict=True)
+        )
+
+
 def agrees(shown: str, real: str, now: datetime) -> bool:
     """Tell whether what was printed is what is shown.
 
-    A line ``…`` stands for any lines. Ids, tokens, durations and the width of columns may differ,
-    and instants if the real one is near ``now``: others follow from what was asked.
+    A line ``…`` stands for any lines, and ``…`` within one for anything on it. Ids, tokens,
+    durations and the width of columns may differ, and instants if the real one is near ``now``:
+    others follow from what was asked.
     """
-    lines = [_pieces(line) for line in real.splitlines()]
-    return _agree([_pieces(line) for line in shown.splitlines()], lines, now)
 
+    def agree(shown: list[_Line], real: list[_Line]) -> bool:
+        if not shown:
+            return not real
+        if shown[0].text.strip() == "…":
+            return any(agree(shown[1:], real[skipped:]) for skipped in range(len(real) + 1))
+        return bool(real) and shown[0].shows(real[0], now) and agree(shown[1:], real[1:])
 
-def _pieces(line: str) -> tuple[list[str], list[str]]:
-    """Return what is to be the same in a line, and the instants between."""
-    for pattern, word in ((_UUID, "<id>"), (_TOKEN, "<token>"), (_DURATION, "<duration>")):
-        line = pattern.sub(word, line)
-    times = _TIME.findall(line)
-    return re.sub(r"[ \t]{2,}", "  ", _TIME.sub("<time>", line)).rstrip().split("<time>"), times
-
-
-def _agree(
-    shown: list[tuple[list[str], list[str]]], real: list[tuple[list[str], list[str]]], now: datetime
-) -> bool:
-    if not shown:
-        return not real
-    if [piece.strip() for piece in shown[0][0]] == ["…"]:
-        return any(_agree(shown[1:], real[skipped:], now) for skipped in range(len(real) + 1))
-    if not real or shown[0][0] != real[0][0]:
-        return False
-    if any(a != b and not _is_near(b, now) for a, b in zip(shown[0][1], real[0][1], strict=True)):
-        return False
-    return _agree(shown[1:], real[1:], now)
+    return agree(*([_Line.of(line) for line in text.splitlines()] for text in (shown, real)))
 
 
 def _is_near(text: str, now: datetime) -> bool:
@@ -80,8 +90,12 @@ def _is_near(text: str, now: datetime) -> bool:
 class Session:
     """A directory, a shell whose variables and directory stay, and the daemon of a page."""
 
-    def __init__(self, place: Path, stack: ExitStack) -> None:
-        """Begin in a home of its own below ``place``; what was started ends with ``stack``."""
+    def __init__(self, place: Path, stack: ExitStack, *, starts_daemon: bool = False) -> None:
+        """Begin in a home of its own below ``place``; what was started ends with ``stack``.
+
+        With ``starts_daemon`` it has a ``kala-trio run`` of its own, before it asks a daemon.
+        """
+        self._starts_daemon = starts_daemon
         self.place = place / _HOME
         self.outside = place
         self._stack = stack
@@ -127,6 +141,7 @@ class Session:
     def daemon(self) -> Daemon:
         """The daemon of the page, which is started when it is first wanted."""
         if not self._daemon:
+            assert not self._starts_daemon, "a page that starts a daemon has not done so yet"
             self.environment["KALA_TRIO_DB"] = str(self.outside / "var/lib/kala-trio/kala.db")
             self._daemon = self.start([])
         return self._daemon
@@ -172,7 +187,8 @@ class Session:
         assert agrees(step.shown, first, datetime.now(UTC)), f"{command}\n{first}"
 
     def _ask(self, step: Step) -> None:
-        assert self.daemon
+        if not self._starts_daemon:
+            assert self.daemon
         command = self.led_here(step.command)
         answer = _QUESTION.search(step.shown)
         shown = _QUESTION.sub(r"\1", step.shown)

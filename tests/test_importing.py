@@ -236,3 +236,10 @@ def test_no_crontab_makes_the_reader_fail() -> None:
     )
     assert ended.returncode in (0, 2)
     assert b"Traceback" not in ended.stderr
+
+
+def test_a_line_without_a_zone_is_told_of_since_cron_takes_that_of_its_machine() -> None:
+    told = imported("import-crontab", "CRON_TZ=UTC\n@daily a\n").stderr
+    assert "time_zone" not in told
+    told = imported("import-crontab", "@daily a\nCRON_TZ=UTC\n@daily b\n").stderr
+    assert told.count("say time_zone") == 1

@@ -21,6 +21,10 @@ _NAMED = re.compile(r"@[A-Za-z_]+")
 _SAME = {"@midnight": "@daily", "@annually": "@yearly"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SHELLS = {"/bin/sh", "sh"}
+_ZONE = (
+    "cron goes by the clock of its machine, kala-trio by UTC where no zone is said: say time_zone:, "
+    "in defaults: for all, unless that clock shows UTC"
+)
 _HOME = (
     "cron starts commands in the user's home directory, kala-trio in the daemon's: say cwd: where "
     "one relies on it"
@@ -59,6 +63,8 @@ class _Crontab:
                     self._read_line(line)
                 except _NotCarriedOver as error:
                     self._remarks.append(f"line {number} is not carried over: {error}: {line}")
+        if any("time_zone" not in job for job in self._jobs.values()):
+            self._remarks.append(_ZONE)
         if self._jobs:
             self._remarks.append(_HOME)
         return Draft(self._jobs, tuple(self._remarks))
