@@ -12,8 +12,8 @@ from contextlib import closing, suppress
 from datetime import timedelta
 from ipaddress import ip_address
 
-import click
 import trio
+from msgspec.structs import replace
 
 from kala_trio import __version__
 from kala_trio.clock import WallClock
@@ -22,6 +22,7 @@ from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.delivery import Deliveries
 from kala_trio.heartbeat import keep_beating
+from kala_trio.logs import Log
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.outbound import Outbound
@@ -31,8 +32,10 @@ from kala_trio.settings import Settings
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
+from kala_trio.systemd import ServiceManager
 from kala_trio.threads import in_thread
 from kala_trio.tokens import Tokens
+from kala_trio.vitals import Counting, Vitals
 from kala_trio.web_process import keep_web_process
 
 log = logging.getLogger(__name__)
@@ -44,10 +47,12 @@ _STANDARD_ERROR = 2
 _ADDRESS_PATIENCE = 3.0
 # How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
+# A stop takes the grace period and so many seconds at most.
+_ENDING = 20.0
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain (rule C4).
+def run(settings: Settings, log_lines: Log) -> None:
+    """Serve until SIGTERM or SIGINT, then drain (rule C4); log to ``log_lines``.
 
     Raises:
         CannotStart: the address or the database can't be had.
@@ -55,13 +60,14 @@ def run(settings: Settings) -> None:
     """
     _raise_descriptor_limit()
     _forget_the_parent()
+    service_manager = ServiceManager.of(os.environ)
     with (
         closing(Journal(settings.db)) as journal,
         _listen(settings.host, settings.port) as listener,
     ):
         _refuse_to_be_open(settings, listener)
         try:
-            trio.run(_serve, settings, journal, listener)
+            trio.run(_serve, settings, journal, listener, log_lines, service_manager)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -130,10 +136,14 @@ def _why(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Command]]:
+def _restore(
+    journal: Journal, settings: Settings, counting: Counting
+) -> tuple[Scheduler, list[Command]]:
     """Go on where the last daemon ended; also return the commands with which to begin."""
     try:
-        restored = Scheduler.restore(journal.load(), WallClock().now(), settings.limits)
+        snapshot = journal.load()
+        counting.know(snapshot)
+        restored = Scheduler.restore(snapshot, WallClock().now(), settings.limits)
     except Refused as error:
         raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
     # All that was loaded lives long: the collector need not look at it again.
@@ -142,46 +152,71 @@ def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Comm
     return restored
 
 
-async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings,
+    journal: Journal,
+    listener: socket.socket,
+    lines: Log,
+    service_manager: ServiceManager,
+) -> None:
     async with trio.open_nursery() as nursery:
-        clock = WallClock()
+        clock, counting = WallClock(), Counting()
         output = output_root(settings.db)
         outbound = Outbound(settings.targets)
         runner = Dispatch(output, clock, nursery, outbound)
         deliveries = Deliveries(journal, output, clock, outbound, settings.mailer)
+        counting.tally.notices = deliveries.counts
         supervisor = Supervisor(
-            clock=clock, commit=journal.commit, runner=runner, deliver=deliveries.wake
+            clock=clock,
+            commit=journal.commit,
+            runner=runner,
+            deliver=deliveries.wake,
+            counting=counting,
         )
-        await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
+
+        def vitals() -> Vitals:
+            limits = settings.limits
+            return replace(
+                supervisor.vitals(),
+                limit=limits.total,
+                limits=limits.tags,
+                dropped_lines=lines.dropped,
+            )
+
+        await nursery.start(_stop_on_signal, supervisor, runner, settings.grace, service_manager)
         async with trio.open_nursery() as faces:
-            faces.start_soon(keep_web_process, listener, settings, supervisor.ask)
+            faces.start_soon(keep_web_process, listener, settings, supervisor.ask, vitals)
             try:  # in a thread, so that the web process gets ready meanwhile
-                scheduler, first = await in_thread(_restore, journal, settings)
+                scheduler, first = await in_thread(_restore, journal, settings, counting)
             except Unavailable:  # there is none
-                scheduler, first = _restore(journal, settings)
-            _say_where(settings, listener)
+                scheduler, first = _restore(journal, settings, counting)
+            _say_where(settings, listener, lines)
             bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
             nursery.start_soon(pruning.run)
             nursery.start_soon(deliveries.run)
             if heartbeat := settings.heartbeat:
                 nursery.start_soon(keep_beating, heartbeat, outbound, supervisor.is_well)
-            await supervisor.run(scheduler, first)
+            if service_manager.address:
+                nursery.start_soon(service_manager.keep_told, vitals)
+            await supervisor.run(scheduler, first, ready=service_manager.ready)
             await deliveries.finish()
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
-def _say_where(settings: Settings, listener: socket.socket) -> None:
+def _say_where(settings: Settings, listener: socket.socket, lines: Log) -> None:
     host, port = listener.getsockname()[:2]
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    text = f"kala-trio {__version__}: {url}, database {settings.db}"
+    lines.say(text, version=__version__, url=url, database=str(settings.db))
 
 
 async def _stop_on_signal(
     supervisor: Supervisor,
     runner: Dispatch,
     grace: float,
+    service_manager: ServiceManager,
     *,
     task_status: trio.TaskStatus[None],
 ) -> None:
@@ -197,6 +232,7 @@ async def _stop_on_signal(
             task_status.started()
             number = await anext(received)
             log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
+            service_manager.stopping(grace + _ENDING)
             supervisor.stop()
             with trio.move_on_after(grace):
                 await anext(received)

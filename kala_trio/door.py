@@ -23,6 +23,7 @@ from kala_trio.core.errors import (
     Unavailable,
 )
 from kala_trio.core.messages import Request
+from kala_trio.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ _READ = 64 * 1024
 _OUTSTANDING = 256
 # How long the last answers may take to get through the door, in seconds.
 _PARTING = 5.0
+# How often the scheduler shows how it is, and for how long its word holds, in seconds.
+_PULSE = 1.0
+_HOLDS = 5.0
 
 
 class Ask(Struct, frozen=True):
@@ -56,6 +60,12 @@ class Farewell(Struct, frozen=True, tag=True):
     """The last frame of all: what has no answer by now was not carried out, and won't be."""
 
 
+class Pulse(Struct, frozen=True, tag=True):
+    """How the scheduler is: sent unasked, so that no flood of requests stands before it."""
+
+    vitals: Vitals
+
+
 class Door:
     """The web's end."""
 
@@ -66,6 +76,13 @@ class Door:
         self._waiting: dict[int, _Waiting] = {}
         self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
         self._open = True
+        self._vitals: Vitals | None = None
+        self._heard_at = -math.inf
+
+    def vitals(self) -> Vitals | None:
+        """Return how the scheduler was a second ago; None if it shows no sign of life."""
+        is_heard = self._open and trio.current_time() < self._heard_at + _HOLDS
+        return self._vitals if is_heard else None
 
     async def ask(self, request: Request, who: str = "") -> None:
         """Have the scheduler carry out ``request`` for ``who``; return when that is durable.
@@ -95,10 +112,11 @@ class Door:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send, self._stream, self._asks)
-                frames = _Frames[Answer | Farewell](self._stream, Answer | Farewell)
-                while isinstance(frame := await frames.receive(), Answer):
-                    waiting = self._waiting.get(frame.number)
-                    if waiting:  # whoever asked may have gone away
+                frames = _Frames[Answer | Pulse | Farewell](self._stream, Answer | Pulse | Farewell)
+                while isinstance(frame := await frames.receive(), Answer | Pulse):
+                    if isinstance(frame, Pulse):
+                        self._vitals, self._heard_at = frame.vitals, trio.current_time()
+                    elif waiting := self._waiting.get(frame.number):  # else who asked has gone
                         waiting.answer(_error_of(frame))
                 if isinstance(frame, Farewell):
                     error = Unavailable(STOPPING)
@@ -122,16 +140,18 @@ class _Waiting:
 
 
 async def serve_door(
-    stream: trio.abc.Stream, ask: Callable[[Request, str], Awaitable[None]]
+    stream: trio.abc.Stream,
+    ask: Callable[[Request, str], Awaitable[None]],
+    vitals: Callable[[], Vitals],
 ) -> None:
     """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
 
-    So many are carried out at once at most that no flood of requests grows without bound here. When
-    cancelled, still sends the answers that there are, in bounded time; and where ``ask`` was done
-    with all that it was given, a farewell.
+    So many are carried out at once at most that no flood of requests grows without bound here. Each
+    second the other end is shown ``vitals``. When cancelled, still sends the answers that there
+    are, in bounded time; and where ``ask`` was done with all that it was given, a farewell.
     """
     slots = trio.Semaphore(_OUTSTANDING)
-    outgoing, answers = trio.open_memory_channel[Answer | Farewell](math.inf)
+    outgoing, answers = trio.open_memory_channel[Answer | Pulse | Farewell](math.inf)
 
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
@@ -141,6 +161,12 @@ async def serve_door(
             answer = _answer_with(asked.number, error)
         outgoing.send_nowait(answer)
         slots.release()
+
+    async def show() -> None:
+        while True:
+            if not answers.statistics().current_buffer_used:  # else nobody reads at present
+                outgoing.send_nowait(Pulse(vitals()))
+            await trio.sleep(_PULSE)
 
     # What is half sent can only be sent to its end, or no frame is any more.
     sending = trio.CancelScope(shield=True)
@@ -154,6 +180,7 @@ async def serve_door(
         with outgoing:
             try:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(show)
                     frames = _Frames[Ask](stream, Ask)
                     while asked := await frames.receive():
                         await slots.acquire()

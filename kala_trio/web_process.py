@@ -15,6 +15,7 @@ from kala_trio.core.messages import Request
 from kala_trio.door import serve_door
 from kala_trio.settings import Settings
 from kala_trio.threads import needing_a_thread
+from kala_trio.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,10 @@ _LAST_EXIT = 5.0
 
 
 async def keep_web_process(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request, str], Awaitable[None]]
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request, str], Awaitable[None]],
+    vitals: Callable[[], Vitals],
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses."""
     pause = 0.0
@@ -34,7 +38,7 @@ async def keep_web_process(
     while True:
         began = trio.current_time()
         try:
-            how = await _run(listener, settings, ask, complaint)
+            how = await _run(listener, settings, ask, vitals, complaint)
         except (OSError, Unavailable) as error:  # too many processes or open files, say
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _SETTLED else pause
@@ -47,6 +51,7 @@ async def _run(
     listener: socket.socket,
     settings: Settings,
     ask: Callable[[Request, str], Awaitable[None]],
+    vitals: Callable[[], Vitals],
     complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
@@ -64,7 +69,7 @@ async def _run(
     try:
         async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
             nursery.start_soon(_end_when_settled, complaint)
-            await serve_door(stream, ask)
+            await serve_door(stream, ask, vitals)
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
@@ -91,5 +96,6 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--door-fd={door}",
         f"--db={os.fspath(settings.db)}",
         f"--default-owner={settings.default_owner}",
+        f"--log-format={settings.log_format}",
         *(["--has-mail"] if settings.smtp else []),
     ]

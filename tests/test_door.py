@@ -27,7 +27,7 @@ async def served(
     async def serve() -> None:
         with end:
             async with ours:
-                await serve_door(ours, lambda request, _: ask(request))
+                await serve_door(ours, lambda request, _: ask(request), vitals)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)

@@ -26,6 +26,7 @@ from hypercorn.typing import (
 from kala_trio import wire
 from kala_trio.core.errors import STOPPING, Unavailable
 from kala_trio.tokens import Role, Tokens
+from kala_trio.web.traffic import Traffic
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
@@ -37,8 +38,8 @@ _OPERATING = re.compile(
     r"|/webui/job/[^/]+/(?:start|enable|disable)/?$|/webui/run/[^/]+/cancel/?$"
 )
 _LOOKING = re.compile(r"/webui/preview/?")
-# What needs no token: to bring one, or to give it back, and what that page loads.
-_OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?")
+# What needs no token: to bring one, or to give it back, what that page loads, and whether it works.
+_OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?|/(?:healthz|readyz)/?")
 _SIGN_IN = "/webui/sign-in/"
 
 WHO: ContextVar[str] = ContextVar("who", default="")
@@ -54,9 +55,15 @@ class Guard:
     A request that it has let in gets a whole answer, whatever is cancelled around it.
     """
 
-    def __init__(self, app: ASGIFramework, host: str, tokens: Tokens) -> None:
-        """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``."""
+    def __init__(
+        self, app: ASGIFramework, host: str, tokens: Tokens, traffic: Traffic | None = None
+    ) -> None:
+        """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``.
+
+        Answers are counted in ``traffic``.
+        """
         self._app = app
+        self._traffic = traffic or Traffic()
         self._tokens = tokens
         self._local_only = ip_address(host).is_loopback
         self._host = host
@@ -87,7 +94,7 @@ class Guard:
         self._in_progress += 1
         try:
             with trio.CancelScope(shield=True):
-                await self._serve(scope, receive, send)
+                await self._serve(scope, receive, self._traffic.noting(scope, send))
         finally:
             self._in_progress -= 1
             self._idle.set()

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 import hypercorn.trio
@@ -14,12 +15,15 @@ from hypercorn import Config
 
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
+from kala_trio.logs import Log, LogFormat, logged
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
 from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
+from kala_trio.web.exposition import Watch
 from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.traffic import Traffic
 
 _BACKLOG = 4096
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
@@ -33,16 +37,23 @@ _LAST_ANSWERS = 3.0
 @click.option("--door-fd", type=int, required=True, help="The stream to the scheduler.")
 @click.option("--db", type=click.Path(path_type=Path), required=True)
 @click.option("--default-owner", default="")
+@click.option("--log-format", type=click.Choice([each.value for each in LogFormat]), default="text")
 @click.option("--has-mail", is_flag=True)
-def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: bool) -> None:
+def main(
+    socket_fd: int,
+    door_fd: int,
+    db: Path,
+    log_format: str,
+    **acceptance: Any,
+) -> None:
     """Serve the API; kala-trio starts this by itself."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
     # reached both.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICER)
-    trio.run(_serve, socket_fd, door_fd, db, Acceptance(default_owner, has_mail))
+    with logged(LogFormat(log_format), verbose=False) as log:
+        trio.run(_serve, socket_fd, door_fd, db, Acceptance(**acceptance), log)
 
 
 def config_for(socket_fd: int) -> Config:
@@ -50,13 +61,13 @@ def config_for(socket_fd: int) -> Config:
     config = Config()
     config.bind = [f"fd://{socket_fd}"]
     config.backlog = _BACKLOG
-    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.graceful_timeout = _LAST_ANSWERS
     return config
 
 
-async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance) -> None:
+async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance, log: Log) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
     closed = trio.Event()
@@ -67,14 +78,22 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
 
+    output, traffic = output_root(db), Traffic()
     app = create_app(
         Reader(db),
         ask,
         acceptance=acceptance,
-        output=output_root(db),
-        is_closing=closed.is_set,
+        output=output,
+        watch=Watch(
+            db,
+            output,
+            vitals=door.vitals,
+            traffic=traffic,
+            dropped=lambda: log.dropped,
+            is_closing=closed.is_set,
+        ),
     )
-    guarded = Guard(app, host, Tokens(db))
+    guarded = Guard(app, host, Tokens(db), traffic)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
