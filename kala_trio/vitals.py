@@ -23,6 +23,8 @@ DURATIONS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 """Bounds of commits and answers, in seconds."""
 SIZES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 4096.0)
 """Bounds of how much is done at a time."""
+RESULTS = ("delivered", "failed", "given_up")
+"""What becomes of a notice: of a try that failed it may be tried again."""
 
 
 class Histogram(Struct):

@@ -24,10 +24,10 @@ from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
 import kala_trio
-from kala_trio.core.job import Outcome, Reason
+from kala_trio.core.job import Channel, Outcome, Reason
 from kala_trio.store.reader import Reader
 from kala_trio.store.sizes import Walk, sizes_of
-from kala_trio.vitals import Histogram, Tally, Vitals, objection
+from kala_trio.vitals import RESULTS, Histogram, Tally, Vitals, objection
 from kala_trio.web.traffic import Traffic
 
 # How long one look at the outputs may take, in seconds.
@@ -135,7 +135,9 @@ def _of_counts(tally: Tally) -> Iterator[Metric]:
     meaning = "Requests to the scheduler that would change something"
     yield _counter("requests", meaning, requests, "request", "answer")
     meaning = "What became of notices: delivered or given up, and each try that failed"
-    yield _counter("notices", meaning, _by_two(tally.notices), "channel", "result")
+    results = {(channel.value, each): 0 for channel in Channel for each in RESULTS}
+    notices = results | _by_two(tally.notices)
+    yield _counter("notices", meaning, notices, "channel", "result")
     yield _histogram("commit_seconds", "How long commits took", {(): tally.commits})
     meaning = "How many records were committed at once"
     yield _histogram("commit_records", meaning, {(): tally.batches})
