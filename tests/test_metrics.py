@@ -64,8 +64,8 @@ def value(daemon: Daemon, name: str, **labels: str) -> float | None:
 def counted(daemon: Daemon, name: str, labels: Labels) -> float:
     """Return a value once all that has happened so far is counted in it."""
     count = MARKS[daemon.url] = MARKS.get(daemon.url, 0) + 1
-    assert daemon.request("POST", "/run/cancel/nobody/")[0] == 404
-    marks = {"request": "cancel", "answer": "refused"}
+    assert daemon.request("POST", "/job/disable/nobody/")[0] == 404
+    marks = {"request": "disable", "answer": "refused"}
     eventually(lambda: value(daemon, "kala_trio_requests_total", **marks) == count)
     return value(daemon, name, **labels) or 0.0
 

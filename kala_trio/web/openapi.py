@@ -34,7 +34,7 @@ class Route(NamedTuple):
 
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
     present state may forbid it. ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may
-    be repeated with an ``Idempotency-Key``.
+    be repeated with an ``Idempotency-Key``. ``is_open``: it needs no token.
     """
 
     method: str
@@ -48,6 +48,7 @@ class Route(NamedTuple):
     conflicts: bool = False
     is_versioned: bool = False
     takes_key: bool = False
+    is_open: bool = False
 
     @property
     def has_precondition(self) -> bool:
@@ -124,7 +125,7 @@ def _parameters(route: Route) -> list[Schema]:
 def _answer(route: Route) -> Schema:
     answer: Schema = {"description": "As asked for" if route.answer else "It is done"}
     if route.answer:
-        kind = "text/plain" if route.answer == _TEXT else "application/json"
+        kind = "text/plain" if route.answer in (_TEXT, _METRICS) else "application/json"
         answer["content"] = {kind: {"schema": route.answer}}
     if route.is_versioned:
         answer["headers"] = {"ETag": {"schema": told(str, "The job's version")}}
@@ -135,7 +136,7 @@ def _refused_with(route: Route) -> list[int]:
     """Return the statuses of its refusals; 405 is no operation's."""
     may_be = {
         400: route.body is not None or route.query is not None,
-        401: True,
+        401: not route.is_open,
         403: True,
         404: "{" in route.path,
         409: route.conflicts,
@@ -176,6 +177,7 @@ _REFUSALS = {
 }
 
 _TEXT = schema_of(str)
+_METRICS = told(str, "Or application/openmetrics-text for who accepts that")
 _INSTANT = schema_of(datetime)
 _ORDERS = [each.value for each in Order]
 _JOB = an_object({"job": ref("Job")})
@@ -304,5 +306,16 @@ _ROUTES = (
         *("get", "/api/v1/stats/", "get_stats", "Figures over all jobs", 200),
         answer=an_object({"Stats": ref("Figures")}),
     ),
+    Route(
+        *("get", "/healthz", "get_health", "Whether it is alive", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route(
+        *("get", "/readyz", "get_readiness", "Whether it is ready", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route("get", "/metrics", "get_metrics", "All metrics, for Prometheus", 200, _METRICS),
     Route("get", "/api/v1/openapi.json", "get_openapi", "This document", 200, {"type": "object"}),
 )
