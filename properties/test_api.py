@@ -34,8 +34,8 @@ from kala_trio.core.scheduler import Scheduler
 from kala_trio.runner.output import output_path
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
-from kala_trio.web.acceptance import Acceptance
 from kala_trio.vitals import Tally, Vitals
+from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.exposition import Watch
 from properties import bodies

@@ -13,7 +13,7 @@ import promql_parser
 import pytest
 import yaml
 from prometheus_client import Metric
-from prometheus_client.openmetrics import parser as openmetrics
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from kala_trio.store.sizes import Walk
@@ -29,6 +29,10 @@ OTHERS = {"up"}
 MARKS: dict[str, int] = {}
 
 Labels = dict[str, str]
+
+
+# That function of the library has no types.
+read_openmetrics: Callable[[str], Iterator[Metric]] = openmetrics
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +172,7 @@ def test_both_formats_are_read_by_the_parsers_of_prometheus(daemon: Daemon) -> N
     plain = {each.name for each in text_string_to_metric_families(text)}
     text, kind = scrape(daemon, "application/openmetrics-text; version=1.0.0")
     assert kind.startswith("application/openmetrics-text; version=1.0.0")
-    assert {each.name for each in openmetrics.text_string_to_metric_families(text)} == plain
+    assert {each.name for each in read_openmetrics(text)} == plain
 
 
 def test_every_metric_has_its_row_in_the_documents_and_the_other_way_round(
@@ -199,7 +203,7 @@ def selectors(expression: str) -> list[tuple[str, Labels]]:
         selector = getattr(node, "vector_selector", node)
         if isinstance(selector, promql_parser.VectorSelector):
             matchers = {each.name: each.value for each in selector.matchers.matchers}
-            found.append((selector.name, matchers))
+            found.append((str(selector.name), matchers))
         return True
 
     promql_parser.walk(promql_parser.parse(expression), note)

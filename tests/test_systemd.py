@@ -42,7 +42,7 @@ class Listener:
     def heard(self) -> dict[str, str]:
         """Wait for the next message, and return its assignments."""
         lines = self._socket.recv(65536).decode().split("\n")
-        return dict(line.split("=", 1) for line in lines)  # type: ignore[misc]
+        return dict(line.split("=", 1) for line in lines)
 
     def heard_with(self, name: str) -> dict[str, str]:
         """Wait for a message that assigns to ``name``."""
