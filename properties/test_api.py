@@ -34,13 +34,13 @@ from kala_trio.core.scheduler import Scheduler
 from kala_trio.runner.output import output_path
 from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
-from kala_trio.vitals import Tally, Vitals
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.exposition import Watch
 from properties import bodies
 from properties.bodies import Fields
 from properties.documented import check_answer
+from properties.well import WELL
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "http-api.md").read_text()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -113,25 +113,8 @@ class Server:
             has_mail=True,
             new_id=lambda: str(uuid.UUID(int=drawn.getrandbits(128), version=4)),
         )
-        self._app = create_app(
-            self._reader,
-            self._ask,
-            acceptance=acceptance,
-            output=self.output,
-            watch=Watch(self._reader.path, self.output, vitals=self._vitals),
-        )
-
-    def _vitals(self) -> Vitals:
-        return Vitals(
-            started_at=START,
-            is_restored=True,
-            is_stopping=False,
-            can_commit=not self.full,
-            busy_for=0.0,
-            running=len(self.in_progress),
-            next_wake=self._scheduler.next_wake(),
-            tally=Tally(),
-        )
+        seen = {"output": self.output, "watch": Watch(directory, self.output, lambda: WELL)}
+        self._app = create_app(self._reader, self._ask, acceptance=acceptance, **seen)
 
     async def _ask(self, request: Request) -> None:
         await self._decide(request)

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -14,22 +13,14 @@ from kala_trio.core.errors import KalaTrioError, Unanswered, Unavailable
 from kala_trio.core.messages import Delete, Request, Start
 from kala_trio.door import Door, Pulse, serve_door
 from kala_trio.store.reader import Reader
-from kala_trio.vitals import Tally, Vitals
+from kala_trio.vitals import Vitals
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
+from properties.well import WELL
 
 
 def vitals() -> Vitals:
-    return Vitals(
-        started_at=datetime(2026, 3, 1, tzinfo=UTC),
-        is_restored=True,
-        is_stopping=False,
-        can_commit=True,
-        busy_for=0.0,
-        running=0,
-        next_wake=None,
-        tally=Tally(),
-    )
+    return WELL
 
 
 @asynccontextmanager

@@ -17,19 +17,9 @@ from msgspec.structs import replace
 
 from kala_trio.bench.service import command
 from kala_trio.tokens import Role, Tokens
-from kala_trio.vitals import Tally, Vitals, objection
+from kala_trio.vitals import Vitals, objection
+from properties.well import WELL
 from tests.daemon import PATIENCE, Daemon, eventually, fifo, running
-
-WELL = Vitals(
-    started_at=datetime(2026, 3, 1, tzinfo=UTC),
-    is_restored=True,
-    is_stopping=False,
-    can_commit=True,
-    busy_for=0.0,
-    running=0,
-    next_wake=None,
-    tally=Tally(),
-)
 
 
 def looked(daemon: Daemon, path: str) -> tuple[int, dict[str, str]]:

@@ -5,7 +5,6 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,19 +13,9 @@ from msgspec.structs import replace
 from trio.testing import MockClock
 
 from kala_trio.systemd import ServiceManager
-from kala_trio.vitals import Tally, Vitals
+from kala_trio.vitals import Vitals
+from properties.well import WELL
 from tests.daemon import PATIENCE, eventually, fifo, running
-
-WELL = Vitals(
-    started_at=datetime(2026, 3, 1, tzinfo=UTC),
-    is_restored=True,
-    is_stopping=False,
-    can_commit=True,
-    busy_for=0.0,
-    running=2,
-    next_wake=datetime(2026, 3, 2, 3, tzinfo=UTC),
-    tally=Tally(runs={"succeeded": 5, "failed": 1}),
-)
 
 
 class Listener:
