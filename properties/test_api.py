@@ -113,8 +113,8 @@ class Server:
             has_mail=True,
             new_id=lambda: str(uuid.UUID(int=drawn.getrandbits(128), version=4)),
         )
-        seen = {"output": self.output, "watch": Watch(directory, self.output, lambda: WELL)}
-        self._app = create_app(self._reader, self._ask, acceptance=acceptance, **seen)
+        ways, watch = (self._reader, self._ask), Watch(self._reader.path, self.output, lambda: WELL)
+        self._app = create_app(*ways, acceptance=acceptance, output=self.output, watch=watch)
 
     async def _ask(self, request: Request) -> None:
         await self._decide(request)
