@@ -191,7 +191,8 @@ async def _serve(
             except Unavailable:  # there is none
                 scheduler, first = _restore(journal, settings, counting)
             _say_where(settings, listener, lines)
-            bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
+            age, most = timedelta(days=settings.keep_days), settings.keep_output * 1024 * 1024
+            bounds = Bounds(age, settings.keep_runs, most)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
             nursery.start_soon(pruning.run)
             nursery.start_soon(deliveries.run)

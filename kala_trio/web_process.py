@@ -98,4 +98,7 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--default-owner={settings.default_owner}",
         f"--log-format={settings.log_format}",
         *(["--has-mail"] if settings.smtp else []),
+        f"--min-interval={settings.min_interval or ''}",
+        *("--connections", *map(str, (settings.max_connections, settings.max_connections_of_one))),
+        *("--rates", *map(str, (settings.max_rate, settings.max_rate_in_all))),
     ]

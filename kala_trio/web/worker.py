@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import hypercorn.trio
 import trio
 from hypercorn import Config
+from msgspec import Struct
 
+from kala_trio.core.duration import Duration
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
 from kala_trio.logs import Log, LogFormat, logged
@@ -23,13 +24,24 @@ from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.exposition import Watch
 from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.rates import Rates
+from kala_trio.web.room import Bounds
+from kala_trio.web.serving import serve
 from kala_trio.web.traffic import Traffic
 
-_BACKLOG = 4096
+# Of what is longer not even the beginning is looked at; what the guard takes is less.
+_LARGEST_HEAD = 64 * 1024
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
 _NICER = 5
 # How long connections are still read from once the door is closed: longer than bodies are awaited.
 _LAST_ANSWERS = 3.0
+
+
+class _Limits(Struct, frozen=True):
+    """What clients are held to."""
+
+    connections: Bounds
+    rates: Rates
 
 
 @click.command()
@@ -39,41 +51,45 @@ _LAST_ANSWERS = 3.0
 @click.option("--default-owner", default="")
 @click.option("--log-format", type=click.Choice([each.value for each in LogFormat]), default="text")
 @click.option("--has-mail", is_flag=True)
-def main(
-    socket_fd: int,
-    door_fd: int,
-    db: Path,
-    log_format: str,
-    **acceptance: Any,
-) -> None:
+@click.option("--min-interval", default="", help="An exact duration.")
+@click.option("--connections", type=(int, int), default=(2000, 200), help="In all, of one.")
+@click.option("--rates", type=(int, int), default=(0, 0), help="Of one, in all.")
+def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     """Serve the API; kala-trio starts this by itself."""
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
     # reached both.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICER)
-    with logged(LogFormat(log_format), verbose=False) as log:
-        trio.run(_serve, socket_fd, door_fd, db, Acceptance(**acceptance), log)
+    least = flags["min_interval"]
+    acceptance = Acceptance(
+        flags["default_owner"], flags["has_mail"], Duration.parse(least) if least else None
+    )
+    limits = _Limits(Bounds(*flags["connections"]), Rates(*flags["rates"]))
+    with logged(LogFormat(flags["log_format"]), verbose=False) as log:
+        trio.run(_serve, (socket_fd, door_fd), db, acceptance, limits, log)
 
 
-def config_for(socket_fd: int) -> Config:
-    """Return how Hypercorn serves on that listening socket."""
+def hypercorn_config() -> Config:
+    """Return how Hypercorn is to speak."""
     config = Config()
-    config.bind = [f"fd://{socket_fd}"]
-    config.backlog = _BACKLOG
     config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.graceful_timeout = _LAST_ANSWERS
+    config.h11_max_incomplete_size = _LARGEST_HEAD
     return config
 
 
-async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance, log: Log) -> None:
+async def _serve(
+    fds: tuple[int, int], db: Path, acceptance: Acceptance, limits: _Limits, log: Log
+) -> None:
+    socket_fd, door_fd = fds
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
     closed = trio.Event()
 
-    with socket.socket(fileno=os.dup(socket_fd)) as listener:
-        host = listener.getsockname()[0]
+    listener = socket.socket(fileno=socket_fd)
+    host = listener.getsockname()[0]
 
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
@@ -93,7 +109,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance,
             is_closing=closed.is_set,
         ),
     )
-    guarded = Guard(app, host, Tokens(db), traffic)
+    guarded = Guard(app, host, Tokens(db), limits.rates, traffic)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
@@ -105,7 +121,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance,
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(guarded, config_for(socket_fd), shutdown_trigger=closed.wait)
+        await serve(guarded, listener, hypercorn_config(), limits.connections, closed.wait)
         nursery.cancel_scope.cancel()
 
 
