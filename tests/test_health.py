@@ -69,6 +69,14 @@ def test_while_it_drains_it_is_alive_and_not_ready(tmp_path: Path) -> None:
         assert daemon.process.wait(PATIENCE) == 0
 
 
+def test_a_flood_does_not_look_like_an_end(tmp_path: Path) -> None:
+    with running(tmp_path / "kala.db", "--max-rate-in-all=1") as daemon:
+        eventually(lambda: daemon.request("GET", "/stats/")[0] == 429)
+        become(daemon, 200, "ready")
+        for _ in range(20):
+            assert looked(daemon, "/healthz") == (200, {"status": "alive"})
+
+
 def test_a_scheduler_that_stands_still_is_not_alive(tmp_path: Path) -> None:
     with running(tmp_path / "kala.db") as daemon:
         become(daemon, 200, "ready")
@@ -116,7 +124,7 @@ def test_a_log_that_nobody_reads_holds_up_no_run_and_no_stop(tmp_path: Path) -> 
     """A pipe takes 64 KiB; each run logs more than 250 bytes."""
     reader, writer = os.pipe()
     db = tmp_path / "kala.db"
-    words = command(db, "--verbose", "--port=0")
+    words = command(db, "--verbose", "--port=0", "--min-interval=PT0.01S")
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=writer)
     os.close(writer)
     try:

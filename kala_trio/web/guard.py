@@ -43,6 +43,7 @@ _OPERATING = re.compile(
 _LOOKING = re.compile(r"/webui/preview/?")
 # What needs no token: to bring one, or to give it back, what that page loads, and whether it works.
 _OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?|/(?:healthz|readyz)/?")
+_PROBES = re.compile("/(?:healthz|readyz)/?")
 _SIGN_IN = "/webui/sign-in/"
 _LONGEST_TARGET = 8_000
 _MOST_HEADERS = 100
@@ -174,7 +175,9 @@ class Guard:
             objection = self._unknown(scope, headers)
         except Unavailable as error:
             return Objection(503, str(error), 1)
-        wait = self._turnstile.wait(WHO.get(), _peer(scope))
+        # A flood must not look like an end to who would start all anew.
+        is_probe = _PROBES.fullmatch(scope["path"])
+        wait = 0.0 if is_probe else self._turnstile.wait(WHO.get(), _peer(scope))
         return Objection(429, _TOO_MANY, wait) if wait else objection
 
     def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> Objection | None:
