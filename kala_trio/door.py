@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Awaitable, Callable
 from types import UnionType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, assert_never
 
 import msgspec
 import trio
@@ -56,6 +56,10 @@ class Answer(Struct, frozen=True, tag=True):
     arguments: tuple[Any, ...] = ()
 
 
+class Reload(Struct, frozen=True, tag=True):
+    """Tells the web to load its certificate anew."""
+
+
 class Farewell(Struct, frozen=True, tag=True):
     """The last frame of all: what has no answer by now was not carried out, and won't be."""
 
@@ -66,12 +70,19 @@ class Pulse(Struct, frozen=True, tag=True):
     vitals: Vitals
 
 
+_ToWeb = Answer | Pulse | Reload | Farewell
+
+
 class Door:
     """The web's end."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        """Talk over ``stream``, whose other end ``serve_door`` has; ``run`` must be running."""
+    def __init__(self, stream: trio.abc.Stream, load_anew: Callable[[], None]) -> None:
+        """Talk over ``stream``, whose other end ``serve_door`` has; ``run`` must be running.
+
+        ``load_anew`` is called for each ``Reload``.
+        """
         self._stream = stream
+        self._load_anew = load_anew
         self._numbers = itertools.count()
         self._waiting: dict[int, _Waiting] = {}
         self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
@@ -112,12 +123,9 @@ class Door:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send, self._stream, self._asks)
-                frames = _Frames[Answer | Pulse | Farewell](self._stream, Answer | Pulse | Farewell)
-                while isinstance(frame := await frames.receive(), Answer | Pulse):
-                    if isinstance(frame, Pulse):
-                        self._vitals, self._heard_at = frame.vitals, trio.current_time()
-                    elif waiting := self._waiting.get(frame.number):  # else who asked has gone
-                        waiting.answer(_error_of(frame))
+                frames = _Frames[_ToWeb](self._stream, _ToWeb)
+                while not isinstance(frame := await frames.receive(), Farewell | None):
+                    self._take_in(frame)
                 if isinstance(frame, Farewell):
                     error = Unavailable(STOPPING)
                 nursery.cancel_scope.cancel()
@@ -125,6 +133,18 @@ class Door:
             self._open = False
             for waiting in self._waiting.values():
                 waiting.answer(error)
+
+    def _take_in(self, frame: Answer | Pulse | Reload) -> None:
+        match frame:
+            case Pulse(vitals):
+                self._vitals, self._heard_at = vitals, trio.current_time()
+            case Reload():
+                self._load_anew()
+            case Answer(number):
+                if waiting := self._waiting.get(number):  # whoever asked may have gone away
+                    waiting.answer(_error_of(frame))
+            case _:
+                assert_never(frame)
 
 
 class _Waiting:
@@ -139,24 +159,35 @@ class _Waiting:
         self.answered.set()
 
 
+class Inside(NamedTuple):
+    """What the scheduler process has for the web.
+
+    ``ask`` carries out requests for somebody, ``vitals`` are shown each second, and what comes from
+    ``reloads`` is passed on.
+    """
+
+    ask: Callable[[Request, str], Awaitable[None]]
+    vitals: Callable[[], Vitals]
+    reloads: trio.MemoryReceiveChannel[Reload]
+
+
 async def serve_door(
     stream: trio.abc.Stream,
-    ask: Callable[[Request, str], Awaitable[None]],
-    vitals: Callable[[], Vitals],
+    inside: Inside,
 ) -> None:
-    """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
+    """Answer the requests that come over ``stream`` with what is ``inside``, until it ends.
 
-    So many are carried out at once at most that no flood of requests grows without bound here. Each
-    second the other end is shown ``vitals``. When cancelled, still sends the answers that there
-    are, in bounded time; and where ``ask`` was done with all that it was given, a farewell.
+    So many are carried out at once at most that no flood of requests grows without bound here. When
+    cancelled, still sends the answers that there are, in bounded time; and where ``ask`` was done
+    with all that it was given, a farewell.
     """
     slots = trio.Semaphore(_OUTSTANDING)
-    outgoing, answers = trio.open_memory_channel[Answer | Pulse | Farewell](math.inf)
+    outgoing, answers = trio.open_memory_channel[_ToWeb](math.inf)
 
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
         try:
-            await ask(asked.request, asked.who)
+            await inside.ask(asked.request, asked.who)
         except KalaTrioError as error:
             answer = _answer_with(asked.number, error)
         outgoing.send_nowait(answer)
@@ -165,8 +196,12 @@ async def serve_door(
     async def show() -> None:
         while True:
             if not answers.statistics().current_buffer_used:  # else nobody reads at present
-                outgoing.send_nowait(Pulse(vitals()))
+                outgoing.send_nowait(Pulse(inside.vitals()))
             await trio.sleep(_PULSE)
+
+    async def pass_on() -> None:
+        async for reload in inside.reloads:
+            outgoing.send_nowait(reload)
 
     # What is half sent can only be sent to its end, or no frame is any more.
     sending = trio.CancelScope(shield=True)
@@ -181,6 +216,7 @@ async def serve_door(
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(show)
+                    nursery.start_soon(pass_on)
                     frames = _Frames[Ask](stream, Ask)
                     while asked := await frames.receive():
                         await slots.acquire()

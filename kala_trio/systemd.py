@@ -6,6 +6,7 @@ name is in the environment. Nothing of that is handed on to jobs or to the web p
 
 import os
 import socket
+import time
 from collections.abc import Callable, MutableMapping
 from typing import NoReturn, Self
 
@@ -50,6 +51,10 @@ class ServiceManager(Struct, frozen=True):
                 to.sendto(message.encode(), f"\0{name[1:]}" if name.startswith("@") else name)
             except OSError:
                 pass  # it will ask no more, or look at the next one
+
+    def reloading(self) -> None:
+        """Tell it that what can be loaded anew is."""
+        self.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
     def ready(self) -> None:
         """Tell it that all is restored, and requests are answered."""

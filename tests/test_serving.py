@@ -9,7 +9,7 @@ import trio
 from trio.testing import MockClock
 
 from kala_trio.web.room import Bounds
-from kala_trio.web.serving import serve
+from kala_trio.web.serving import Entrance, serve
 from kala_trio.web.worker import hypercorn_config
 
 LARGE = b"x" * 4_000_000
@@ -66,7 +66,7 @@ async def place(**bounds: int) -> AsyncIterator[Place]:
             nursery.start_soon(
                 serve,
                 there.answer,
-                listener.dup(),
+                Entrance(listener.dup()),
                 hypercorn_config(),
                 Bounds(**bounds),
                 ended.wait,

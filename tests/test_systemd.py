@@ -86,6 +86,18 @@ def test_a_daemon_tells_when_it_is_ready_how_it_is_and_that_it_stops(
         assert daemon.process.wait(PATIENCE) == 0
 
 
+def test_a_reload_is_told_and_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that is closed sends the same signal, so there must be none."""
+    name = str(tmp_path / "notify")
+    monkeypatch.setenv("NOTIFY_SOCKET", name)
+    alone = ("setsid",)
+    with listening(name) as listener, running(tmp_path / "kala.db", wrapper=alone) as daemon:
+        listener.heard_with("READY")
+        daemon.process.send_signal(signal.SIGHUP)
+        assert int(listener.heard_with("RELOADING")["MONOTONIC_USEC"]) > 0
+        assert listener.heard_with("READY") == {"READY": "1"}
+
+
 def test_neither_a_job_nor_the_web_process_hears_of_the_service_manager(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,12 +54,13 @@ class Slots:
             for job_id, hold in self._state.held.items():
                 self._line_up(job_id, hold)
 
-    def check_room_for_job(self) -> None:
-        """Raise Conflict where there are as many jobs as there may be (rule M9)."""
-        if 0 < self._most_jobs <= len(self._state.jobs):
+    def check_room_for_jobs(self, more: int) -> None:
+        """Raise Conflict where there would be more jobs than there may be (rule M9)."""
+        would_be = len(self._state.jobs) + more
+        if more > 0 and 0 < self._most_jobs < would_be:
             raise Conflict(
-                f"there may be {self._most_jobs} jobs at most (--max-jobs), and this would be one "
-                "more; delete some first"
+                f"there may be {self._most_jobs} jobs at most (--max-jobs), and there would be "
+                f"{would_be}; delete some first"
             )
 
     def full(self, job: Job) -> str | None:

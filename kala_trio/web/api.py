@@ -47,7 +47,7 @@ T = TypeVar("T")
 
 _MEBIBYTE = 1024 * 1024
 _LARGEST_BODY = 1 * _MEBIBYTE
-_LISTS = "/api/v1/job/bulk/"
+_LISTS = {"/api/v1/job/bulk/", "/api/v1/apply/"}
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
 # A UUID, as it is or in quotes.
@@ -101,6 +101,12 @@ def create_app(
         creates = await in_thread(acceptance.jobs, body, limiter=reading_lists)
         await ask(CreateAll(creates))
         return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
+
+    @app.post("/api/v1/apply/")
+    async def apply_changes() -> Response:
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        await ask(await in_thread(acceptance.changes, body, limiter=reading_lists))
+        return nothing()
 
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
@@ -194,4 +200,4 @@ class _Sized(TrioRequest):
 
 
 def _largest(path: str) -> int:
-    return _LARGEST_LIST if path == _LISTS else _LARGEST_BODY
+    return _LARGEST_LIST if path in _LISTS else _LARGEST_BODY

@@ -8,6 +8,7 @@ spoken: what else a client offers is passed over.
 import logging
 import math
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ASGIReceiveEvent, ASGISendEvent, ConnectionState, Scope
 from hypercorn.utils import parse_socket_addr
+from msgspec import Struct
 
 from kala_trio import wire
 from kala_trio.web.peers import peer_of
@@ -150,23 +152,28 @@ class _Protocol(H11Protocol):
         """Pass over HTTP/2, which Hypercorn would change to."""
 
 
+class Service(Struct, frozen=True):
+    """What all connections have in common; they begin with ``tls`` if it is given."""
+
+    app: ASGIFramework
+    config: Config
+    context: WorkerContext
+    tls: ssl.SSLContext | None = None
+
+
 class Connection:
     """A client, from its coming to its going."""
 
-    def __init__(
-        self,
-        app: ASGIFramework,
-        config: Config,
-        context: WorkerContext,
-        room: Room,
-        stream: trio.SocketStream,
-    ) -> None:
+    def __init__(self, service: Service, room: Room, stream: trio.SocketStream) -> None:
         """Take over ``stream``, on which nothing was said yet; raises OSError if that is gone."""
-        self._app = app
-        self._config = config
-        self._context = context
+        self._service = service
         self._room = room
-        self._stream = stream
+        self._tls = (
+            trio.SSLStream(stream, service.tls, server_side=True, https_compatible=True)
+            if service.tls
+            else None
+        )
+        self._stream = self._tls or stream
         self._socket = stream.socket
         family = self._socket.family
         self._client = parse_socket_addr(family, self._socket.getpeername())
@@ -184,6 +191,8 @@ class Connection:
     async def run(self) -> None:
         """Answer its requests until it, or one of the limits here, ends that."""
         try:
+            if self._tls and not await self._greets(self._tls):
+                return
             async with trio.open_nursery() as nursery:
                 self._protocol = self._speak(nursery)
                 while not self._is_over:
@@ -196,7 +205,13 @@ class Connection:
             self._socket.close()
 
     async def turn_away(self) -> None:
-        """Say that there is no room; who has not said a word by then would miss it."""
+        """Say that there is no room; who has not said a word by then would miss it.
+
+        Over TLS nothing is said: to begin with that is what costs most.
+        """
+        if self._tls:
+            self.abort()
+            return
         try:
             async with trio.open_nursery() as nursery:
                 self._protocol = self._speak(nursery)
@@ -214,16 +229,26 @@ class Connection:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
         self._socket.close()
 
+    async def _greets(self, tls: trio.SSLStream[trio.SocketStream]) -> bool:
+        """Begin with TLS; False if the client does not, or not in time."""
+        with (
+            suppress(trio.BrokenResourceError, trio.ClosedResourceError),
+            trio.CancelScope(deadline=self._deadline()),
+        ):
+            await tls.do_handshake()
+            return True
+        return False
+
     def _speak(self, nursery: trio.Nursery) -> _Protocol:
+        app: Any = self._service.app
         tasks: Any = _Tasks(nursery)
-        app: Any = self._app
         return _Protocol(
             app,
-            self._config,
-            self._context,
+            self._service.config,
+            self._service.context,
             tasks,
             ConnectionState({}),
-            False,
+            self._tls is not None,
             self._client,
             self._server,
             self._handle,
@@ -311,6 +336,9 @@ class Connection:
             suppress(trio.BrokenResourceError, trio.ClosedResourceError),
             trio.move_on_after(_LAST_WORD),
         ):
+            if self._tls:
+                await self._tls.aclose()
+                return
             await self._stream.send_eof()
             while self._protocol.is_interrupted and await self._stream.receive_some(_PART_SIZE):
                 pass

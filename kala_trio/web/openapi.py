@@ -33,8 +33,9 @@ class Route(NamedTuple):
     """What may be asked, and what is answered with ``status`` if all is well.
 
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
-    present state may forbid it. ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may
-    be repeated with an ``Idempotency-Key``. ``is_open``: it needs no token.
+    present state may forbid it. ``names_versions``: its body tells which versions were read.
+    ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may be repeated with an
+    ``Idempotency-Key``. ``is_open``: it needs no token.
     """
 
     method: str
@@ -46,6 +47,7 @@ class Route(NamedTuple):
     body: Schema | None = None
     query: Mapping[str, Schema] | None = None
     conflicts: bool = False
+    names_versions: bool = False
     is_versioned: bool = False
     takes_key: bool = False
     is_open: bool = False
@@ -138,10 +140,10 @@ def _refused_with(route: Route) -> list[int]:
         400: route.body is not None or route.query is not None,
         401: not route.is_open,
         403: True,
-        404: "{" in route.path,
+        404: "{" in route.path or route.names_versions,
         409: route.conflicts,
         408: route.body is not None,
-        412: route.has_precondition,
+        412: route.has_precondition or route.names_versions,
         413: route.body is not None,
         414: route.query is not None,
         429: True,
@@ -240,6 +242,12 @@ _ROUTES = (
         answer=an_object({"ids": tuple[str, ...]}),
         body=list_of("ListedJob", maxItems=bodies.MOST_JOBS),
         conflicts=True,
+    ),
+    Route(
+        *("post", "/api/v1/apply/", "apply_changes", "Make all changes of jobs, or none", 204),
+        body=ref("Changes"),
+        conflicts=True,
+        names_versions=True,
     ),
     Route(
         *("get", "/api/v1/job/", "list_jobs", "All jobs, or those that fit, page by page", 200),
