@@ -9,6 +9,7 @@ import socket
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import timedelta
+from functools import partial
 
 import trio
 from msgspec.structs import replace
@@ -19,6 +20,7 @@ from kala_trio.clock import WallClock
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.core.slots import Limits
 from kala_trio.delivery import Deliveries
 from kala_trio.door import Inside, Reload
 from kala_trio.heartbeat import keep_beating
@@ -145,20 +147,8 @@ async def _serve(
             deliver=deliveries.wake,
             counting=counting,
         )
-
-        def vitals() -> Vitals:
-            limits = settings.limits
-            return replace(
-                supervisor.vitals(),
-                limit=limits.total,
-                limits=limits.tags,
-                dropped_lines=lines.dropped,
-            )
-
-        def drain() -> None:
-            service_manager.stopping(settings.grace + _ENDING)
-            supervisor.stop()
-
+        vitals = partial(_vitals, supervisor, settings.limits, lines)
+        drain = partial(_drain, supervisor, service_manager, settings.grace)
         reloads = trio.open_memory_channel[Reload](1)
         stops = [signal.SIGTERM, signal.SIGINT]
         if _has_terminal():
@@ -187,6 +177,17 @@ async def _serve(
             await deliveries.finish()
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
+
+
+def _vitals(supervisor: Supervisor, limits: Limits, lines: Log) -> Vitals:
+    """Return what the supervisor knows of itself, and what else is to be shown beside it."""
+    more = {"limit": limits.total, "limits": limits.tags, "dropped_lines": lines.dropped}
+    return replace(supervisor.vitals(), **more)
+
+
+def _drain(supervisor: Supervisor, service_manager: ServiceManager, grace: float) -> None:
+    service_manager.stopping(grace + _ENDING)
+    supervisor.stop()
 
 
 def _say_where(settings: Settings, listener: socket.socket, lines: Log) -> None:

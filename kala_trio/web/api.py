@@ -73,12 +73,7 @@ def create_app(
     and on are to end.
     """
     watch = watch or Watch(reader.path, output)
-    app = Application("kala_trio", static_folder=None)
-    app.request_class = _Sized
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
+    app = _application()
     threads = trio.CapacityLimiter(_READING_THREADS)
     reading_lists = trio.CapacityLimiter(1)
     # All jobs may be many: those who ask for them wait for each other, and nobody else for them.
@@ -163,6 +158,17 @@ def create_app(
     add_openapi(app)
     add_pages(app, Site(reader, ask, acceptance, output, threads, watch.is_closing))
     answer_errors(app, _largest)
+    return app
+
+
+def _application() -> Application:
+    """Return one without any route."""
+    app = Application("kala_trio", static_folder=None)
+    app.request_class = _Sized
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     return app
 
 
