@@ -11,6 +11,7 @@ from kala_trio.core.definition import Definition, Policy
 from kala_trio.core.errors import Conflict, KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import Job, Progress
 from kala_trio.core.messages import Apply, Create, Delete, Edit, Start
+from kala_trio.core.slots import Limits
 from properties.world import LATER, World
 
 OLD, NEW = "abcd", "efg"
@@ -268,3 +269,15 @@ def test_ten_thousand_jobs_in_a_row_are_judged_without_recursion() -> None:
     with pytest.raises(Refused, match="these jobs lead back"):
         world.do(Apply((), (Edit("j0", job("j0", "j9999")),)))
     assert len(world.jobs) == 10_000
+
+
+def test_changes_that_delete_as_many_as_they_create_fit_where_there_is_no_room() -> None:
+    """M9, M10: what counts is how many jobs there are afterwards."""
+    world = World(limits=Limits(jobs=2))
+    for job_id in "pq":
+        world.do(Create(job_id, job(job_id)))
+    world.do(Apply((Create("a", job("a")),), (), (Delete("p"),)))
+    with pytest.raises(Conflict, match="this would be one more"):
+        world.do(Apply((Create("b", job("b")), Create("c", job("c"))), (), (Delete("q"),)))
+    assert {*world.jobs} == {"a", "q"}
+    world.check()

@@ -19,7 +19,9 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "kala_trio").rglob("*.py"))
 }
-BUILDINGS = [ROOT / each for each in ("kala_trio", "properties", "tests", "torture", "benchmarks")]
+BUILDINGS = [
+    ROOT / each for each in ("kala_trio", "properties", "tests", "torture", "benchmarks", "release")
+]
 PYTHON = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for building in BUILDINGS

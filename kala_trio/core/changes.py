@@ -91,10 +91,15 @@ class _Outlook:
             if job_id not in state.jobs
             or _name(state.jobs[job_id].definition) != _name(self._after[job_id])
         ]
-        if not coming:
-            return
-        others = state.jobs.keys() - self._gone - {job_id for _, job_id in coming}
-        taken = {_name(state.jobs[other].definition): other for other in others}
+        wanted = {self._after[job_id].name for _, job_id in coming}
+        leaving = self._gone | {job_id for _, job_id in coming}
+        # Of many jobs few have such a name: to look at that alone is quick.
+        taken = {
+            _name(job.definition): job_id
+            for job_id, job in (state.jobs.items() if wanted else ())
+            if job.definition.name in wanted and job_id not in leaving
+        }
+        others = {*taken.values()}
         for where, job_id in coming:
             name = _name(self._after[job_id])
             other = taken.setdefault(name, job_id)

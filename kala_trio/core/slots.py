@@ -55,12 +55,12 @@ class Slots:
                 self._line_up(job_id, hold)
 
     def check_room_for_jobs(self, more: int) -> None:
-        """Raise Conflict where there would be more jobs than there may be (rule M9)."""
-        would_be = len(self._state.jobs) + more
-        if more > 0 and 0 < self._most_jobs < would_be:
+        """Raise Conflict where ``more`` jobs would be more than there may be (rule M9)."""
+        if more > 0 and 0 < self._most_jobs < len(self._state.jobs) + more:
+            beyond = len(self._state.jobs) + more - self._most_jobs
             raise Conflict(
-                f"there may be {self._most_jobs} jobs at most (--max-jobs), and there would be "
-                f"{would_be}; delete some first"
+                f"there may be {self._most_jobs} jobs at most (--max-jobs), and this would be "
+                f"{'one' if beyond == 1 else beyond} more; delete some first"
             )
 
     def full(self, job: Job) -> str | None:

@@ -97,12 +97,6 @@ def create_app(
         await ask(CreateAll(creates))
         return json_answer(wire.encode({"ids": [each.job_id for each in creates]}), 201)
 
-    @app.post("/api/v1/apply/")
-    async def apply_changes() -> Response:
-        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
-        await ask(await in_thread(acceptance.changes, body, limiter=reading_lists))
-        return nothing()
-
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
         if not request.args:
