@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from kala_trio.core.errors import CannotStart
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """How many seconds until something that must happen is given up on."""
 
 PROGRAM = (sys.executable, "-m", "kala_trio")

@@ -35,7 +35,7 @@ class Route(NamedTuple):
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
     present state may forbid it. ``names_versions``: its body tells which versions were read.
     ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may be repeated with an
-    ``Idempotency-Key``.
+    ``Idempotency-Key``. ``is_open``: it needs no token.
     """
 
     method: str
@@ -50,6 +50,7 @@ class Route(NamedTuple):
     names_versions: bool = False
     is_versioned: bool = False
     takes_key: bool = False
+    is_open: bool = False
 
     @property
     def has_precondition(self) -> bool:
@@ -126,7 +127,7 @@ def _parameters(route: Route) -> list[Schema]:
 def _answer(route: Route) -> Schema:
     answer: Schema = {"description": "As asked for" if route.answer else "It is done"}
     if route.answer:
-        kind = "text/plain" if route.answer == _TEXT else "application/json"
+        kind = "text/plain" if route.answer in (_TEXT, _METRICS) else "application/json"
         answer["content"] = {kind: {"schema": route.answer}}
     if route.is_versioned:
         answer["headers"] = {"ETag": {"schema": told(str, "The job's version")}}
@@ -137,7 +138,7 @@ def _refused_with(route: Route) -> list[int]:
     """Return the statuses of its refusals; 405 is no operation's."""
     may_be = {
         400: route.body is not None or route.query is not None,
-        401: True,
+        401: not route.is_open,
         403: True,
         404: "{" in route.path or route.names_versions,
         409: route.conflicts,
@@ -186,6 +187,7 @@ _REFUSALS = {
 }
 
 _TEXT = schema_of(str)
+_METRICS = told(str, "Or application/openmetrics-text for who accepts that")
 _INSTANT = schema_of(datetime)
 _ORDERS = [each.value for each in Order]
 _JOB = an_object({"job": ref("Job")})
@@ -321,5 +323,16 @@ _ROUTES = (
         *("get", "/api/v1/stats/", "get_stats", "Figures over all jobs", 200),
         answer=an_object({"Stats": ref("Figures")}),
     ),
+    Route(
+        *("get", "/healthz", "get_health", "Whether it is alive", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route(
+        *("get", "/readyz", "get_readiness", "Whether it is ready", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route("get", "/metrics", "get_metrics", "All metrics, for Prometheus", 200, _METRICS),
     Route("get", "/api/v1/openapi.json", "get_openapi", "This document", 200, {"type": "object"}),
 )
