@@ -4,6 +4,7 @@ import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 _ROOT = Path(__file__).parent.parent
@@ -30,6 +31,8 @@ _OUTSIDE = {
 
 html_theme = "furo"
 html_favicon = "../kala_trio/web/static/kala.svg"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_copy_source = False
 nitpicky = True
 exclude_patterns = ["README.md"]
@@ -70,7 +73,19 @@ def _to_made(app: Sphinx, page: str, source: list[str]) -> None:
             source[0] = source[0].replace(f"]({outside}", f"](made/{name}")
 
 
+def _let_names_be_broken(app: Sphinx, doctree: nodes.document, page: str) -> None:
+    """Let long names in tables go on in the next line, after what joins their words."""
+    for cell in doctree.findall(nodes.entry):
+        for literal in cell.findall(nodes.literal):
+            first, *others = re.split(r"(?<=[_/,=])", literal.astext())
+            literal.children.clear()
+            literal += nodes.Text(first)
+            for part in others:
+                literal += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
+
+
 def setup(app: Sphinx) -> None:
     """Do it when a site is built."""
     app.connect("builder-inited", _write_pages)
     app.connect("source-read", _to_made)
+    app.connect("doctree-resolved", _let_names_be_broken)
