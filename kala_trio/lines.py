@@ -44,6 +44,7 @@ class Lines:
         self._untold = 0
         self._changed = threading.Condition()
         self._deadline: float | None = None
+        self._thread: threading.Thread | None = None
         self.dropped = 0
 
     def put(self, line: str) -> None:
@@ -57,11 +58,13 @@ class Lines:
             self._waiting.append(data)
             self._size += len(data)
             self._changed.notify()
+            if self._thread is None:
+                self._begin()
 
     def __enter__(self) -> Self:
-        """Begin to write. Raises RuntimeError where the system has no thread to spare."""
-        self._thread = threading.Thread(target=self._write_all, name="lines", daemon=True)
-        self._thread.start()
+        """Begin to write."""
+        with self._changed:
+            self._begin()
         return self
 
     def __exit__(
@@ -74,7 +77,29 @@ class Lines:
         with self._changed:
             self._deadline = time.monotonic() + _PARTING
             self._changed.notify()
-        self._thread.join(2 * _PARTING)
+        if self._thread is None:
+            self._write_all()
+        else:
+            self._thread.join(2 * _PARTING)
+
+    def _begin(self) -> None:
+        """Start the thread; while there is none to be had, write what is taken at once."""
+        thread = threading.Thread(target=self._write_all, name="lines", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            self._write_what_is_taken()
+        else:
+            self._thread = thread
+
+    def _write_what_is_taken(self) -> None:
+        with _writer(self._descriptor) as write, suppress(OSError):
+            while self._waiting:
+                written = write(self._waiting[0][:_PIPE])
+                self._size -= written
+                self._waiting[0] = self._waiting[0][written:]
+                if not self._waiting[0]:
+                    self._waiting.popleft()
 
     def _write_all(self) -> None:
         with _writer(self._descriptor) as write:
