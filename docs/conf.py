@@ -2,6 +2,7 @@
 
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 
 from docutils import nodes
@@ -78,10 +79,8 @@ def _let_names_be_broken(app: Sphinx, doctree: nodes.document, page: str) -> Non
     for cell in doctree.findall(nodes.entry):
         for literal in cell.findall(nodes.literal):
             first, *others = re.split(r"(?<=[_/,=])", literal.astext())
-            literal.children.clear()
-            literal += nodes.Text(first)
-            for part in others:
-                literal += [nodes.raw("", "<wbr>", format="html"), nodes.Text(part)]
+            broken = ((nodes.raw("", "<wbr>", format="html"), nodes.Text(part)) for part in others)
+            literal.children = [nodes.Text(first), *chain.from_iterable(broken)]
 
 
 def setup(app: Sphinx) -> None:

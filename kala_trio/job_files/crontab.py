@@ -22,8 +22,8 @@ _SAME = {"@midnight": "@daily", "@annually": "@yearly"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _SHELLS = {"/bin/sh", "sh"}
 _ZONE = (
-    "cron goes by the clock of its machine, kala-trio by UTC where no zone is said: say time_zone:, "
-    "in defaults: for all, unless that clock shows UTC"
+    "cron goes by the clock of its machine, kala-trio by UTC where no zone is said: say "
+    "time_zone:, in defaults: for all, unless that clock shows UTC"
 )
 _HOME = (
     "cron starts commands in the user's home directory, kala-trio in the daemon's: say cwd: where "
