@@ -78,7 +78,7 @@ def _let_names_be_broken(app: Sphinx, doctree: nodes.document, page: str) -> Non
     """Let long names in tables go on in the next line, after what joins their words."""
     for cell in doctree.findall(nodes.entry):
         for literal in cell.findall(nodes.literal):
-            first, *others = re.split(r"(?<=[_/,=])", literal.astext())
+            first, *others = re.split(r"(?<=[_,=])", literal.astext())
             broken = ((nodes.raw("", "<wbr>", format="html"), nodes.Text(part)) for part in others)
             literal.children = [nodes.Text(first), *chain.from_iterable(broken)]
 
