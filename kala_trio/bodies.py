@@ -50,8 +50,11 @@ OTHER_NAMES = {"TemplateDelimiters": "template_delimiters"}
 MOST_JOBS = 500
 """How many jobs a list may have."""
 
+ID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
+"""The form of an id, as a regular expression."""
+
 # What has the form of an id is one; anything else that a list refers to is a name.
-_ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+_ID = re.compile(ID)
 
 
 def decode_job(body: bytes, *, default_owner: str) -> Definition:

@@ -12,7 +12,7 @@ import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import Conflict, Refused
 from kala_trio.core.messages import (
     Create,
@@ -49,7 +49,7 @@ _LISTS = "/api/v1/job/bulk/"
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
 # A UUID, as it is or in quotes.
-_KEY = re.compile('"?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"?')
+_KEY = re.compile(f'"?({bodies.ID})"?')
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -69,7 +69,7 @@ def create_app(
 
     Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
     """
-    app = Application("kala_trio", static_folder=None)
+    app = Application("kala_trio")
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Clients lose the body of a POST that is redirected, so none of theirs ever is.

@@ -7,6 +7,7 @@ from quart.utils import encode_headers
 from quart.wrappers.response import DataBody, Response
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 # A body that takes longer to arrive, in seconds, is awaited while its request is looked at.
@@ -81,7 +82,19 @@ async def _receive_body(request: Request, receive: ASGIReceiveCallable) -> bool:
     return False
 
 
+class _Id(BaseConverter):
+    """A part of a path that is an id: one of no path by its own name, whose methods are others."""
+
+    regex = "(?!(?:all|bulk)$)[^/]+"
+    part_isolating = True
+
+
 class Application(QuartTrio):
     """What the routes are added to."""
 
     asgi_http_class = _Connection
+
+    def __init__(self, name: str) -> None:
+        """Begin without any route."""
+        super().__init__(name, static_folder=None)
+        self.url_map.converters["default"] = _Id

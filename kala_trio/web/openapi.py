@@ -15,6 +15,7 @@ from kala_trio.store.finding import JobState, Order
 from kala_trio.store.history import ENDS
 from kala_trio.web.answers import json_answer
 from kala_trio.web.application import Application
+from kala_trio.web.edits import ETAGS
 from kala_trio.web.json_schema import (
     Schema,
     an_object,
@@ -84,7 +85,10 @@ def _document() -> Schema:
         "components": {
             "schemas": schemas(),
             "responses": {name: _refusal(status) for status, (name, _) in _REFUSALS.items()},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
+        # Until there is a token nobody needs one.
+        "security": [{}, {"token": []}],
     }
 
 
@@ -110,15 +114,26 @@ def _parameters(route: Route) -> list[Schema]:
     for name, schema in (route.query or {}).items():
         # Several values stand behind one name, with commas between them.
         several = {"explode": False} if schema["type"] == "array" else {}
-        parameters.append({"name": name, "in": "query", "schema": schema} | several)
+        parameters.append({"name": name, "in": "query", "schema": _or_empty(schema)} | several)
     if route.has_precondition:
         meaning = "The ETag of an answer: change it only if nobody has changed it since"
-        schema = told(str, meaning, examples=['"3"'])
+        schema = told(str, meaning, examples=['"3"'], pattern=rf"^\s*(\*|{ETAGS})?\s*$")
         parameters.append({"name": "If-Match", "in": "header", "schema": schema})
     if route.takes_key:
-        schema = told(str, "A UUID, which becomes the job's id: the same request creates no second")
+        meaning = "A UUID, which becomes the job's id: the same request creates no second"
+        schema = told(str, meaning, pattern=f'^("?{bodies.ID}"?)?$')
         parameters.append({"name": "Idempotency-Key", "in": "header", "schema": schema})
     return parameters
+
+
+def _or_empty(schema: Schema) -> Schema:
+    """Let a text be empty, as forms send what nobody has filled in: it counts as not given."""
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], ""]}
+    if "format" in schema:
+        text = {key: value for key, value in schema.items() if key != "format"}
+        return text | {"anyOf": [{"format": schema["format"]}, {"maxLength": 0}]}
+    return schema
 
 
 def _answer(route: Route) -> Schema:
@@ -128,7 +143,19 @@ def _answer(route: Route) -> Schema:
         answer["content"] = {kind: {"schema": route.answer}}
     if route.is_versioned:
         answer["headers"] = {"ETag": {"schema": told(str, "The job's version")}}
+    if links := _links(route):
+        answer["links"] = links
     return answer
+
+
+def _links(route: Route) -> Schema:
+    """Return where its answer leads: to all that may be asked of an id that is in it."""
+    name, found = _IDS_IN_ANSWERS.get(route.name, ("", ""))
+    return {
+        each.name: {"operationId": each.name, "parameters": {name: found}}
+        for each in _ROUTES
+        if name and f"{{{name}}}" in each.path
+    }
 
 
 def _refused_with(route: Route) -> list[int]:
@@ -173,6 +200,13 @@ _REFUSALS = {
     500: ("Bug", "A bug; the log has the details"),
     502: ("Unanswered", "kala-trio died before it answered: look whether it took the request"),
     503: ("Unavailable", "Not now, and nothing was changed"),
+}
+
+_IDS_IN_ANSWERS = {
+    "create_job": ("job_id", "$response.body#/id"),
+    "create_jobs": ("job_id", "$response.body#/ids/0"),
+    "get_job_runs": ("run_id", "$response.body#/runs/0/id"),
+    "list_runs": ("run_id", "$response.body#/runs/0/id"),
 }
 
 _TEXT = schema_of(str)
