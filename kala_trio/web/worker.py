@@ -8,9 +8,13 @@ import socket
 from pathlib import Path
 
 import click
+import h11
+import hypercorn.protocol
 import hypercorn.trio
 import trio
 from hypercorn import Config
+from hypercorn.events import Closed
+from hypercorn.protocol.h11 import H11Protocol
 
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
@@ -56,6 +60,30 @@ def config_for(socket_fd: int) -> Config:
     return config
 
 
+class _Protocol(H11Protocol):
+    """HTTP/1.1 as Hypercorn speaks it, and no way out of it: what else is offered is passed over.
+
+    What it would change to, HTTP/2 and WebSocket, ends the process where it is spoken badly.
+    """
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        """Stay with HTTP/1.1, whatever the client would rather speak."""
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        if not request.method.isupper():  # Hypercorn would take head for HEAD, which it is not
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
+        headers = [each for each in request.headers.raw_items() if each[0].lower() != b"upgrade"]
+        plain = h11.Request(
+            method=request.method,
+            target=request.target,
+            headers=headers,
+            http_version=request.http_version,
+        )
+        await super()._create_stream(plain)
+
+
 async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
@@ -74,6 +102,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
         output=output_root(db),
         is_closing=closed.is_set,
     )
+    hypercorn.protocol.H11Protocol = _Protocol  # type: ignore[misc]
     guarded = Guard(app, host, Tokens(db))
     gc.collect()
     gc.freeze()
