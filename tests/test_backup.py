@@ -117,11 +117,20 @@ def test_a_backup_without_a_daemon_holds_all_in_its_order_for_its_owner_alone(
         ]
         trio.run(journal.commit, [*records, ForgetQueue("a.3"), Keep(Queue("a.2", ("b",), 0))])
         expected = journal.load()
-    back_up(db, copy)
+    back_up(db, copy, lambda _: None)
     assert {path.name for path in tmp_path.iterdir() if "copy" in path.name} == {"copy.db"}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     with closing(Journal(copy)) as journal:
         assert journal.load() == expected
+
+
+def test_the_share_that_is_copied_is_told_as_it_grows(tmp_path: Path) -> None:
+    db, shares = tmp_path / "kala.db", list[float]()
+    fill(db, 20_000)
+    back_up(db, tmp_path / "copy.db", shares.append)
+    assert shares == sorted(shares)
+    assert len({*shares}) > 2
+    assert 0.8 < shares[-1] < 1.05
 
 
 def test_a_file_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 
 from kala_trio.tokens import Role, Tokens
 from tests.daemon import FUTURE, Daemon, eventually, fifo, running
+from tests.shaking import LET_TIME_PASS, NOTE_JUMPS, TWO_FRAMES
 from tests.website import Asked, saying, website
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -175,18 +176,21 @@ def test_axe_finds_no_barrier_on_any_page(
 def test_nothing_is_wider_than_the_screen_and_nothing_jumps(
     daemon: Daemon, chromium: Any, busy: str, width: int
 ) -> None:
-    context = chromium.new_context(base_url=daemon.url, viewport={"width": width, "height": 700})
-    page = context.new_page()
-    page.add_init_script(
-        "window.jumps = 0; new PerformanceObserver((list) => { for (const each of "
-        "list.getEntries()) window.jumps += each.value; })"
-        ".observe({type: 'layout-shift', buffered: true})"
+    """Neither while a page loads, far from UTC, nor as time goes by, up to 59 days."""
+    context = chromium.new_context(
+        base_url=daemon.url, viewport={"width": width, "height": 700}, timezone_id="Asia/Kathmandu"
     )
+    page = context.new_page()
+    page.add_init_script(NOTE_JUMPS)
     for path in paths(daemon, busy):
         page.goto(path, wait_until="load")
-        page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 300)))")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        page.evaluate(TWO_FRAMES)
         assert page.evaluate("window.jumps") < 0.02, path
+        for later in (47, 3_000, 169_200, 5_097_600):
+            page.evaluate(LET_TIME_PASS, later)
+            page.evaluate(TWO_FRAMES)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (path, later)
+            assert page.evaluate("window.jumps") < 0.02, (path, later)
     context.close()
 
 

@@ -17,7 +17,7 @@ from tests.daemon import FUTURE, Daemon, eventually, fifo, refusal, running
 NEVER = "0001-01-01T00:00:00Z"
 
 
-def soon(seconds: float = 2) -> datetime:
+def soon(seconds: float = 5) -> datetime:
     """Return an instant that is still to come when a request about it arrives."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 

@@ -56,7 +56,7 @@ FLOORS = [
     "bench.isolation bench.scale bench.suite",
     "client.errors client.asks client.answers client.client client.async_client",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.commands __main__",
+    "cli.preview cli.execute cli.top cli.completion cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 
@@ -285,3 +285,14 @@ def test_the_daemon_starts_with_what_it_says_it_needs() -> None:
     # Quart and Werkzeug come with quart-trio, which is their face here.
     missing = {name for name in imported if f'"{name.replace("_", "-")}>=' not in declared}
     assert missing <= {"quart", "werkzeug"}
+
+
+def test_the_workflow_tests_each_python_that_is_promised_by_environments_that_there_are() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    promised = re.findall(r"Python :: (3\.\d+)", (ROOT / "pyproject.toml").read_text())
+    (matrix,) = re.findall(r"python: \[(.*)\]", workflow)
+    assert re.findall(r"3\.\d+", matrix) == promised
+    known = re.findall(r"^\[testenv:(.*)\]", (ROOT / "tox.ini").read_text(), re.M)
+    called = re.findall(r"tox -e (\w+)", workflow)
+    assert called
+    assert {*called} <= {*known, "py"}

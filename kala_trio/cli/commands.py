@@ -47,8 +47,11 @@ class Shelf(click.Group):
         "missed": "history:missed",
         "notices": "history:notices",
         "stats": "history:stats",
+        "top": "top:top",
         "next": "preview:preview",
         "explain": "preview:explain",
+        "exec": "execute:execute",
+        "completion": "completion:completion",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from kala_trio.cli.reach import as_json, asks, job_id_of, run_id_of
+from kala_trio.cli.reach import (
+    as_json,
+    asks,
+    complete_job,
+    job_argument,
+    job_id_of,
+    run_argument,
+    run_id_of,
+)
 from kala_trio.cli.words import elapsed, local, say_json, say_keys, say_table
 from kala_trio.client import Client, Keys
 
@@ -22,7 +30,7 @@ _most = click.option(
 
 
 @click.command()
-@click.argument("job", required=False)
+@click.argument("job", required=False, shell_complete=complete_job)
 @click.option("--outcome", metavar="WORD,...", help="failed, missed and so on.")
 @click.option("--cause", metavar="WORD,...", help="occurrence, manual, parent, failure or rerun.")
 @click.option("--since", metavar="INSTANT", help="From then on: 2026-03-01T09:00Z")
@@ -42,7 +50,7 @@ def runs(kala: Client, /, *, job: str | None, most: int, as_json: bool, **criter
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @as_json
 @asks
 def show(kala: Client, /, *, run: str, as_json: bool) -> None:
@@ -71,7 +79,7 @@ def show(kala: Client, /, *, run: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on as it is written, until RUN is over.")
 @click.option("--tail", type=click.IntRange(min=1), metavar="BYTES", help="Only the last of it.")
 @asks
@@ -84,7 +92,7 @@ def logs(kala: Client, /, *, run: str, follow: bool, tail: int | None) -> None:
 
 
 @click.command()
-@click.argument("run")
+@run_argument
 @asks
 def cancel(kala: Client, /, *, run: str) -> None:
     """End RUN, which is in progress; it is named as for `show`."""
@@ -92,7 +100,7 @@ def cancel(kala: Client, /, *, run: str) -> None:
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @as_json
 @asks
 def missed(kala: Client, /, *, job: str, as_json: bool) -> None:
@@ -116,7 +124,7 @@ def missed(kala: Client, /, *, job: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("job")
+@job_argument
 @_most
 @as_json
 @asks

@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from kala_trio.cli.options import REQUEST, keys_given, with_keys
-from kala_trio.cli.reach import as_json, asks, job_id_of
+from kala_trio.cli.reach import as_json, asks, job_argument, job_id_of
 from kala_trio.cli.words import local, say_json, say_keys, say_table
 from kala_trio.client import Client, Job, Refused
 from kala_trio.core.definition import KEYS
@@ -63,7 +63,7 @@ def list_jobs(kala: Client, /, *, as_json: bool, **criteria: Any) -> None:
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @as_json
 @asks
 def show(kala: Client, /, *, job: str, as_json: bool) -> None:
@@ -72,7 +72,7 @@ def show(kala: Client, /, *, job: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @click.option(
     "--reset",
     multiple=True,
@@ -99,7 +99,7 @@ def edit(kala: Client, /, *, job: str, reset: tuple[str, ...], as_json: bool, **
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @asks
 def delete(kala: Client, /, *, job: str) -> None:
     """Delete JOB, and the children that have no other parent."""
@@ -107,7 +107,7 @@ def delete(kala: Client, /, *, job: str) -> None:
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @asks
 def start(kala: Client, /, *, job: str) -> None:
     """Start JOB now."""
@@ -115,7 +115,7 @@ def start(kala: Client, /, *, job: str) -> None:
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @asks
 def enable(kala: Client, /, *, job: str) -> None:
     """Enable JOB."""
@@ -123,7 +123,7 @@ def enable(kala: Client, /, *, job: str) -> None:
 
 
 @job.command()
-@click.argument("job")
+@job_argument
 @asks
 def disable(kala: Client, /, *, job: str) -> None:
     """Disable JOB; a run in progress goes on."""

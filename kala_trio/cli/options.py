@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -106,12 +106,12 @@ def key_options() -> list[KeyOption]:
     return [KeyOption(key, hint) for key, hint in (own | request).items()]
 
 
-def with_keys(*but: str) -> Callable[[C], C]:
-    """Give a command the options of all keys, but for those that are its arguments."""
+def with_keys(*but: str, only: Collection[str] = ()) -> Callable[[C], C]:
+    """Give a command the options of all keys, or ``only`` some, but for its arguments."""
 
     def add(command: C) -> C:
         for option in reversed(key_options()):
-            if option.key not in but:
+            if option.key not in but and (not only or option.key in only):
                 # What click's own decorators do.
                 command.__dict__.setdefault("__click_params__", []).append(option)
         return command

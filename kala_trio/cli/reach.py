@@ -4,24 +4,50 @@ import os
 import re
 from collections.abc import Callable
 from functools import wraps
+from itertools import islice
 from typing import Any, Concatenate, ParamSpec
 
 import click
+from click.shell_completion import CompletionItem
 
 from kala_trio.cli.status import exit_status
-from kala_trio.client import URL, Client, Conflict, Keys, NotFound, Outdated, Refused
+from kala_trio.client import URL, Client, Conflict, Keys, NotDone, NotFound, Outdated, Refused
 from kala_trio.settings import API_VARIABLE, TOKEN_VARIABLE
 
 P = ParamSpec("P")
 
 _ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _BEGINNING = re.compile("[0-9a-f-]{1,35}")
+_PLAIN = re.compile(r"[\w.:@%+/-]+")
 _SHOWN = 5
+_OFFERED = 50
 _PAUSES = (0.1, 0.4)  # somebody waits
 _PAGE = 1000
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print what the API answers.")
 """The option of commands that show something."""
+
+
+def complete_job(context: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Return the jobs whose names begin so; by its id one that a shell would have to quote."""
+    url = context.params.get("api") or os.environ.get(API_VARIABLE, URL)
+    try:
+        with Client(url, token=os.environ.get(TOKEN_VARIABLE, ""), pauses=()) as kala:
+            found = islice(kala.find(name=begun, sort="name", limit=_OFFERED), _OFFERED)
+            return [
+                CompletionItem(job.name if _PLAIN.fullmatch(job.name) else job.id, help=job.name)
+                for job in found
+                if job.name.startswith(begun)
+            ]
+    except NotDone:  # nobody wants to be told while typing
+        return []
+
+
+job_argument = click.argument("job", shell_complete=complete_job)
+"""Which job is meant, by its id, the beginning of it, or its name."""
+
+run_argument = click.argument("run", shell_complete=complete_job)
+"""Which run is meant, by its id, or by its job."""
 
 
 def asks(command: Callable[Concatenate[Client, P], None]) -> Callable[..., None]:

@@ -1,6 +1,6 @@
 """What the API answers, in tables and words for people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -26,8 +26,14 @@ def say_json(value: object) -> None:
 
 
 def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows below their heads, each column as wide as it has to be."""
-    lines = [[*map(_on_one_line, row)] for row in rows]
+    """Print rows below their heads."""
+    for line in table(heads, rows):
+        click.echo(line)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield rows below their heads as lines, each column as wide as it has to be."""
+    lines = [[*map(printable, row)] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
     for number, line in enumerate(([*heads], *lines)):
         padded = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
@@ -35,13 +41,13 @@ def say_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         styled = (
             map(_coloured, cells) if number else (click.style(each, bold=True) for each in cells)
         )
-        click.echo("  ".join(styled))
+        yield "  ".join(styled)
 
 
 def say_keys(keys: dict[str, Any]) -> None:
     """Print what is not empty, each key on a line."""
     told = {key: _plain(value) for key, value in keys.items() if key not in _TWICE}
-    told = {key: _on_one_line(text) for key, text in told.items() if text}
+    told = {key: printable(text) for key, text in told.items() if text}
     width = max(map(len, told), default=0)
     for key, text in told.items():
         click.echo(f"{click.style(key.ljust(width), bold=True)}  {_coloured(text)}")
@@ -93,7 +99,7 @@ def _coloured(cell: str) -> str:
     return click.style(cell, fg=colour) if colour else cell
 
 
-def _on_one_line(cell: str) -> str:
+def printable(cell: str) -> str:
     """Return a text that a terminal shows as it is, whatever it holds."""
     if cell.isprintable():
         return cell

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -15,10 +16,11 @@ _INSTRUCTIONS = 50_000
 _PAUSE = 0.05
 
 
-def back_up(path: Path, target: Path) -> None:
+def back_up(path: Path, target: Path, tell: Callable[[float], None]) -> None:
     """Copy the database at ``path`` to ``target``, which appears when it is whole and on the disk.
 
-    What was acknowledged before the call is in it. Only its owner may read it.
+    What was acknowledged before the call is in it. Only its owner may read it. ``tell`` gets what
+    share of it is copied, from 0 to about 1, again and again.
 
     Raises:
         Refused: ``path`` is not a database of kala-trio, or ``target`` is there already.
@@ -35,7 +37,7 @@ def back_up(path: Path, target: Path) -> None:
         raise _unavailable(path, target, error.strerror) from error
     unfinished = Path(name)
     try:
-        _copy(path, unfinished, descriptor)
+        _copy(path, unfinished, descriptor, tell)
         os.fsync(descriptor)
         unfinished.rename(target)
         _sync_directory(target.parent)
@@ -48,7 +50,7 @@ def back_up(path: Path, target: Path) -> None:
         unfinished.unlink(missing_ok=True)
 
 
-def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
+def _copy(path: Path, unfinished: Path, descriptor: int, tell: Callable[[float], None]) -> None:
     """Copy in steps, each brought to the disk before the next, and pauses between them.
 
     Else all would go to the disk at once in the end, and the daemon's commits wait for it.
@@ -56,6 +58,7 @@ def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
 
     def step() -> int:
         os.fdatasync(descriptor)
+        tell(os.fstat(descriptor).st_size / whole)
         time.sleep(_PAUSE)
         return 0
 
@@ -68,10 +71,18 @@ def _copy(path: Path, unfinished: Path, descriptor: int) -> None:
             raise _not_ours("is no database", path) from error
         if application != APPLICATION_ID:
             raise _not_ours("is no database of kala-trio", path)
+        whole = _size(database)
         # One statement reads one state, whatever is committed meanwhile; Connection.backup would
         # begin again after each commit.
         database.set_progress_handler(step, _INSTRUCTIONS)
         database.execute("VACUUM INTO ?", (os.fspath(unfinished),))
+
+
+def _size(database: sqlite3.Connection) -> int:
+    """Return how many bytes of a database are in use."""
+    names = ("page_size", "page_count", "freelist_count")
+    size, count, free = (database.execute(f"PRAGMA {name}").fetchone()[0] for name in names)
+    return int(size * max(1, count - free))
 
 
 def _sync_directory(directory: Path) -> None:

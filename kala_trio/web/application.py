@@ -1,7 +1,12 @@
 """Quart, without what costs most of a request and is seldom wanted here."""
 
 import trio
-from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent
+from hypercorn.typing import (
+    ASGIReceiveCallable,
+    ASGIReceiveEvent,
+    ASGISendCallable,
+    ASGISendEvent,
+)
 from quart import Request
 from quart.utils import encode_headers
 from quart.wrappers.response import DataBody, Response
@@ -22,10 +27,11 @@ class _Connection(TrioASGIHTTPConnection):
 
     async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         request = self._create_request_from_scope(send)
+        arrived: list[ASGIReceiveEvent] = []
         with trio.move_on_after(_AT_ONCE) as at_once:
-            is_there = await _receive_body(request, receive)
+            is_there = await _receive_body(request, receive, arrived)
         if at_once.cancelled_caught:
-            await self._answer_meanwhile(request, receive, send)
+            await self._answer_meanwhile(request, _after(arrived, receive), send)
         elif is_there:
             await self._answer(request, receive, send)
 
@@ -72,14 +78,31 @@ class _Connection(TrioASGIHTTPConnection):
             nursery.cancel_scope.cancel()
 
 
-async def _receive_body(request: Request, receive: ASGIReceiveCallable) -> bool:
-    """Return once all of it has arrived; False if the client has gone away before."""
+async def _receive_body(
+    request: Request, receive: ASGIReceiveCallable, arrived: list[ASGIReceiveEvent]
+) -> bool:
+    """Return once all of it has arrived, also in parts; False if the client has gone away before.
+
+    How a body takes part after part differs between releases of Quart; all take it as a whole.
+    """
+    parts = []
     while (message := await receive())["type"] == "http.request":
-        request.body.append(message["body"])
+        arrived.append(message)
+        parts.append(message["body"])
         if not message["more_body"]:
-            request.body.set_complete()
+            request.body.set_result(b"".join(parts))
             return True
     return False
+
+
+def _after(arrived: list[ASGIReceiveEvent], receive: ASGIReceiveCallable) -> ASGIReceiveCallable:
+    """Return what receives anew what has arrived, and then the rest."""
+    messages = iter(arrived)
+
+    async def receive_on() -> ASGIReceiveEvent:
+        return next(messages, None) or await receive()
+
+    return receive_on
 
 
 class _Id(BaseConverter):

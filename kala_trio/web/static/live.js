@@ -6,6 +6,12 @@ const UNITS = [
   [60 * 86400, 86400, "d"], [730 * 86400, 30 * 86400, "months"],
 ];
 
+// 2026-01-31 09:00:00 with the zone: Sweden writes dates as ISO 8601 does.
+const HERE = new Intl.DateTimeFormat("sv-SE", {
+  year: "numeric", month: "2-digit", day: "2-digit",
+  hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short",
+});
+
 function relative(seconds) {
   if (!seconds) return "now";
   const far = Math.abs(seconds);
@@ -20,7 +26,7 @@ function tellTimes() {
     const absolute = time.querySelector("small");
     if (!time.title) {
       // In the zone of who looks; the server's words, in UTC, are a hint then.
-      const here = at.toLocaleString("sv-SE", { timeZoneName: "short" });
+      const here = HERE.format(at);
       time.title = absolute ? absolute.textContent : here;
       if (absolute) absolute.textContent = here;
     }
