@@ -160,7 +160,8 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
             except Unavailable:  # there is none
                 scheduler, first = _restore(journal, settings)
             _say_where(settings, listener)
-            bounds = Bounds(timedelta(days=settings.keep_days), settings.keep_runs)
+            age, most = timedelta(days=settings.keep_days), settings.keep_output * 1024 * 1024
+            bounds = Bounds(age, settings.keep_runs, most)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
             nursery.start_soon(pruning.run)
             nursery.start_soon(deliveries.run)

@@ -2,12 +2,14 @@
 
 Of each job the latest runs are kept, and none for longer than a time, save the ten that the job
 shows of itself; missed records and notices likewise, counted by themselves. What is left of a
-deleted job goes by age. Runs in progress stay, and notices that wait.
+deleted job goes by age. Runs in progress stay, and notices that wait. What is too much of outputs
+in all goes too, the oldest first; their runs stay.
 """
 
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -17,7 +19,14 @@ from msgspec import Struct
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import Unavailable
-from kala_trio.runner.output import directories, outputs_in, remove_directory, remove_outputs
+from kala_trio.runner.output import (
+    Kept,
+    directories,
+    kept_in,
+    outputs_in,
+    remove_directory,
+    remove_outputs,
+)
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.threads import in_thread
@@ -37,10 +46,14 @@ _PAUSE = 0.15
 
 
 class Bounds(Struct, frozen=True):
-    """How long the history is: by age, and in runs (and missed records) of each job."""
+    """How long the history is: by age, and in runs (and missed records) of each job.
+
+    Of all outputs ``output`` bytes are kept, 0 for all of them.
+    """
 
     age: timedelta
     runs: int
+    output: int = 0
 
 
 class Pruning:
@@ -91,6 +104,29 @@ class Pruning:
         for job_ids in _parts(await in_thread(directories, self._output), _LOOK):
             for job_id in await in_thread(self._expired.unknown, job_ids):
                 await self._remove_directory(job_id)
+        if self._bounds.output:
+            await self._remove_outputs()
+
+    async def _remove_outputs(self) -> None:
+        """Remove the oldest outputs if all of them take too much of the disk."""
+        too_much = -self._bounds.output
+        for job_id in await in_thread(directories, self._output):
+            too_much += sum(each.size for each in await self._kept_in(job_id))
+        if too_much <= 0:
+            return
+        kept = []
+        for job_id in await in_thread(directories, self._output):
+            kept += await self._kept_in(job_id)
+        kept.sort()
+        before = accumulate((each.size for each in kept), initial=0)
+        oldest = [each.run_id for each, gone in zip(kept, before, strict=False) if gone < too_much]
+        for run_ids in _parts(oldest, _STEP):
+            await in_thread(remove_outputs, self._output, run_ids)
+            await trio.sleep(_PAUSE)
+
+    async def _kept_in(self, job_id: str) -> list[Kept]:
+        # Job by job, so that others get their turns in between.
+        return await in_thread(kept_in, self._output, job_id)
 
     async def _remove_runs(self, run_ids: Sequence[str]) -> None:
         # Outputs first: a run may be without one, but one without a run would stay for long.

@@ -38,6 +38,10 @@ class Settings(Struct, frozen=True):
     ``insecure`` lets in whoever reaches ``host``. Of each job's history ``keep_runs`` runs are
     kept, and none for longer than ``keep_days``. ``max_running`` is how many runs there may be at
     once, 0 for any number, and ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
+    There are ``max_jobs`` jobs at most (rule M9), which repeat for long at ``min_interval`` at
+    least (rule S17), and ``keep_output`` MiB of outputs. ``max_connections`` are open at once, of
+    them ``max_connections_of_one`` from one address; ``max_rate`` is how many requests a second one
+    client may send, ``max_rate_in_all`` all of them. 0, or no duration, means any number.
     ``smtp`` is where e-mail goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to
     ``allow_targets``, if there are any, or else anywhere but to ``deny_targets`` (rule Q8).
     """
@@ -53,6 +57,13 @@ class Settings(Struct, frozen=True):
     keep_runs: int = 1000
     max_running: int = 0
     max_running_by_tag: tuple[tuple[str, int], ...] = ()
+    max_jobs: int = 200_000
+    min_interval: Duration | None = Duration(microseconds=100_000)
+    keep_output: int = 10_240
+    max_connections: int = 2_000
+    max_connections_of_one: int = 200
+    max_rate: int = 200
+    max_rate_in_all: int = 0
     smtp: MailServer | None = None
     smtp_from: str = ""
     smtp_password_file: Path | None = None
@@ -81,7 +92,7 @@ class Settings(Struct, frozen=True):
     @property
     def limits(self) -> Limits:
         """What the scheduler is to keep to."""
-        return Limits(self.max_running, dict(self.max_running_by_tag))
+        return Limits(self.max_running, dict(self.max_running_by_tag), self.max_jobs)
 
 
 def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -178,6 +189,13 @@ def _interval(name: str, value: object) -> float:
     return seconds
 
 
+def _least(name: str, value: object) -> Duration | None:
+    text = _text(name, value)
+    if text and not 0 < _seconds(name, text) <= 60:
+        raise Refused(name, "must be PT1M at most, or empty", found=value, example='"PT1S"')
+    return Duration.parse(text, field=name) if text else None
+
+
 def _smtp(name: str, value: object) -> MailServer | None:
     text = _text(name, value)
     return parse_mail_server(name, text) if text else None
@@ -213,7 +231,7 @@ def _count(what: str, least: int, most: int, example: str) -> Callable[[str, obj
     return read
 
 
-_MOST_RUNNING = 1_000_000
+_MOST = 1_000_000
 _TAG_EXAMPLE = '"backup=1,gpu=2"'
 
 
@@ -225,7 +243,7 @@ def _by_tag(name: str, value: object) -> tuple[tuple[str, int], ...]:
         pairs = [pair.rpartition("=")[::2] for pair in value.split(",")] if value else []
     else:
         raise Refused(name, "must be tags with numbers", found=value, example=_TAG_EXAMPLE)
-    count = _count("a whole number from 1", 1, _MOST_RUNNING, _TAG_EXAMPLE)
+    count = _count("a whole number from 1", 1, _MOST, _TAG_EXAMPLE)
     limits = {tag.strip(): count(name, number.strip()) for tag, number in pairs}
     if len(limits) < len(pairs) or "" in limits:
         raise Refused(name, "must name each tag once", found=value, example=_TAG_EXAMPLE)
@@ -243,8 +261,15 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "keep_days": _count("a whole number from 1", 1, 36_500, "90"),
     # Ten are what a job shows of itself.
     "keep_runs": _count("a whole number from 10", 10, 1_000_000_000, "1000"),
-    "max_running": _count("a whole number from 0 (any number)", 0, _MOST_RUNNING, "50"),
+    "max_running": _count("a whole number from 0 (any number)", 0, _MOST, "50"),
     "max_running_by_tag": _by_tag,
+    "max_jobs": _count("a whole number from 0 (any number)", 0, _MOST, "10000"),
+    "min_interval": _least,
+    "keep_output": _count("a whole number of MiB from 0 (any number)", 0, _MOST, "10240"),
+    "max_connections": _count("a whole number from 1", 1, _MOST, "2000"),
+    "max_connections_of_one": _count("a whole number from 1", 1, _MOST, "200"),
+    "max_rate": _count("a whole number from 0 (any number)", 0, _MOST, "200"),
+    "max_rate_in_all": _count("a whole number from 0 (any number)", 0, _MOST, "1000"),
     "smtp": _smtp,
     "smtp_from": _address,
     "smtp_password_file": _path,

@@ -92,4 +92,7 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--db={os.fspath(settings.db)}",
         f"--default-owner={settings.default_owner}",
         *(["--has-mail"] if settings.smtp else []),
+        f"--min-interval={settings.min_interval or ''}",
+        *("--connections", *map(str, (settings.max_connections, settings.max_connections_of_one))),
+        *("--rates", *map(str, (settings.max_rate, settings.max_rate_in_all))),
     ]

@@ -16,6 +16,7 @@ from tests.relay import BUG, BUSY, CUT, relay
 from tests.website import Answer, Asked, saying, website
 
 AT_ONCE = (0.0, 0.0, 0.0)
+TOO_SOON = saying(429, b'{"error": "no"}')
 
 
 def created(client: Client, **keys: Any) -> str:
@@ -59,6 +60,21 @@ def test_a_start_is_never_sent_a_second_time(daemon: Daemon, trouble: Answer) ->
         with pytest.raises(Unanswered if trouble == CUT else TryLater):
             client.start(job_id)
         assert len(way.asked) == 2
+
+
+def test_what_came_too_soon_is_repeated_whatever_it_is_and_as_often_as_it_takes(
+    daemon: Daemon,
+) -> None:
+    """429: nothing was done of it."""
+    with relay(daemon) as way, Client(way.url, pauses=AT_ONCE) as client:
+        job_id = created(client)
+        way.trouble.extend([TOO_SOON] * 10)
+        client.start(job_id)
+        assert len(way.asked) == 12
+        way.trouble.extend([TOO_SOON] * 40)
+        with pytest.raises(TryLater) as error:
+            client.start(job_id)
+        assert error.value.status == 429
 
 
 @pytest.mark.parametrize(

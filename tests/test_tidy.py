@@ -42,7 +42,8 @@ FLOORS = [
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
-    "settings web.acceptance web.application web.answers web.queries web.following web.runs "
+    "settings web.acceptance web.peers web.rates web.room web.connection web.serving "
+    "web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
     "web.schemas web.openapi web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "

@@ -66,6 +66,41 @@ _config_option = click.option(
     help="How many runs there may be at once of the jobs with a tag.",
 )
 @click.option(
+    "--max-jobs",
+    metavar="COUNT",
+    help="How many jobs there may be; 0 for any number.  [default: 200000]",
+)
+@click.option(
+    "--min-interval",
+    metavar="DURATION",
+    help="How often a schedule may repeat for long.  [default: PT0.1S]",
+)
+@click.option(
+    "--keep-output",
+    metavar="MIB",
+    help="How much of outputs is kept in all; 0 for all of it.  [default: 10240]",
+)
+@click.option(
+    "--max-connections",
+    metavar="COUNT",
+    help="How many connections may be open.  [default: 2000]",
+)
+@click.option(
+    "--max-connections-of-one",
+    metavar="COUNT",
+    help="How many from one address, other than this machine's.  [default: 200]",
+)
+@click.option(
+    "--max-rate",
+    metavar="COUNT",
+    help="How many requests a second from one client elsewhere; 0 for any number.  [default: 200]",
+)
+@click.option(
+    "--max-rate-in-all",
+    metavar="COUNT",
+    help="How many requests a second from all clients; 0 for any number.  [default: 0]",
+)
+@click.option(
     "--smtp",
     metavar="URL",
     help="Mail server for notify_email: smtp://[USER@]HOST[:PORT], or smtps for TLS at once.",

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any, Generic, TypeVar
 
 import httpx
@@ -28,7 +29,9 @@ PAUSES = (0.1, 0.5, 2.0)
 """How long to wait before what may be repeated is repeated, each time, in seconds."""
 
 _ERRORS: dict[int, type[NotDone]] = {404: NotFound, 409: Conflict, 412: Outdated}
+_TOO_SOON = 429
 _BUG = 500
+_MOST_WAITS = 30  # times that one request may be told to come again later
 _LONGEST_PAUSE = 10.0  # who is asked to wait longer is told so
 _TIMEOUT = 60.0  # for each step of an exchange, in seconds
 # The daemon closes a connection that was idle for five seconds.
@@ -72,9 +75,14 @@ class Tries(Generic[T]):
     """The tries at one request: how many, after what pauses, and what the earlier ones tell."""
 
     def __init__(self, ask: Ask[T], pauses: Sequence[float]) -> None:
-        """Allow one, and after each pause one more, if that does no harm."""
+        """Allow one, and after each pause one more, if that does no harm.
+
+        Where there are pauses, what came too soon (429) is repeated when it was told to.
+        """
         self._ask = ask
         self._pauses = iter(pauses if ask.repeatable else ())
+        # Nothing was done of what came too soon, so all of that may be repeated.
+        self._waits = repeat(0.0, _MOST_WAITS if pauses else 0)
         self._may_be_done = False
 
     def read(self, answer: httpx.Response) -> T:
@@ -101,7 +109,9 @@ class Tries(Generic[T]):
         self._may_be_done |= isinstance(failure, Unanswered)
         wanted = failure.retry_after or 0.0 if isinstance(failure, TryLater) else 0.0
         is_hopeless = isinstance(failure, Refused) or failure.status == _BUG
-        pause = None if is_hopeless or wanted > _LONGEST_PAUSE else next(self._pauses, None)
+        pause = None
+        if not is_hopeless and wanted <= _LONGEST_PAUSE:
+            pause = next(self._waits if failure.status == _TOO_SOON else self._pauses, None)
         if pause is not None:
             return max(pause, wanted)
         if self._may_be_done and isinstance(failure, TryLater) and self._ask.method != "GET":
@@ -143,7 +153,7 @@ def _error(answer: httpx.Response) -> NotDone:
         if status < 500:
             return Refused(_stranger(answer), status)
         sentence = _stranger(answer)
-    if status == 503:
+    if status in (_TOO_SOON, 503):
         after = answer.headers.get("Retry-After", "")
         return TryLater(sentence, status, float(after) if after.isdecimal() else None)
     if status >= 500:

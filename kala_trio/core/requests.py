@@ -81,6 +81,7 @@ class Requests:
     def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
+        self._slots.check_room_for_job()
         graph.check_edges(self._state, event.definition)
         job = Job(event.job_id, self._jobs_created + 1, self._state.now, event.definition)
         first = first_occurrence(job)

@@ -1,4 +1,7 @@
-"""How many runs there may be at once, in all and of each tag, and whose turn is next (rule L12)."""
+"""How many runs there may be at once, in all and of each tag, and whose turn is next (rule L12).
+
+And how many jobs there may be (rule M9).
+"""
 
 import heapq
 from collections import Counter
@@ -7,6 +10,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from kala_trio.core.errors import Conflict
 from kala_trio.core.job import Job
 from kala_trio.core.state import Hold, State
 
@@ -14,10 +18,14 @@ _IN_ALL = ""
 
 
 class Limits(Struct, frozen=True):
-    """The most runs in progress at once: ``total`` in all, 0 for no limit, and by tag."""
+    """The most runs in progress at once, ``total`` in all and by tag, and the most ``jobs``.
+
+    0 is no limit.
+    """
 
     total: int = 0
     tags: Mapping[str, int] = {}
+    jobs: int = 0
 
 
 class Slots:
@@ -29,6 +37,7 @@ class Slots:
     def __init__(self, state: State, limits: Limits) -> None:
         """Count what ``state`` has in progress."""
         self._state = state
+        self._most_jobs = limits.jobs
         self._limits = dict(limits.tags)
         if limits.total:
             self._limits[_IN_ALL] = limits.total
@@ -44,6 +53,14 @@ class Slots:
                 self.occupy(run.id, self._state.jobs.get(run.job_id))
             for job_id, hold in self._state.held.items():
                 self._line_up(job_id, hold)
+
+    def check_room_for_job(self) -> None:
+        """Raise Conflict where there are as many jobs as there may be (rule M9)."""
+        if 0 < self._most_jobs <= len(self._state.jobs):
+            raise Conflict(
+                f"there may be {self._most_jobs} jobs at most (--max-jobs), and this would be one "
+                "more; delete some first"
+            )
 
     def full(self, job: Job) -> str | None:
         """Return the limit that keeps the job from starting a run; None if none does."""

@@ -196,6 +196,29 @@ def outputs_in(root: Path, job_id: str) -> list[str]:
     return list(dict.fromkeys(run_ids))
 
 
+class Kept(Struct, frozen=True, order=True):
+    """An output of a run that has ended: when it was last written, and how much disk it takes."""
+
+    written_at: float
+    size: int
+    run_id: str
+
+
+def kept_in(root: Path, job_id: str) -> list[Kept]:
+    """Return the outputs in a job's directory, save those of runs that are in progress.
+
+    Raises OSError where that can't be read.
+    """
+    kept = []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root / job_id) as entries:
+        there = {entry.name: entry for entry in entries}
+        for name, entry in there.items():
+            if name.isdecimal() and not {f"{name}.fifo", f"{name}.group"} & there.keys():
+                status = entry.stat(follow_symlinks=False)
+                kept.append(Kept(status.st_mtime, status.st_blocks * 512, f"{job_id}.{name}"))
+    return kept
+
+
 def remove_directory(root: Path, job_id: str) -> None:
     """Remove the directory of a job that will have no run any more, unless something lies in it."""
     with suppress(OSError):

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from kala_trio import bodies
+from kala_trio.core.checks.timing import check_interval
 from kala_trio.core.definition import Definition
+from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
 from kala_trio.core.messages import Create
 from kala_trio.templates import accepted
@@ -20,6 +22,7 @@ def _new_id() -> str:
 class Acceptance(Struct, frozen=True):
     """How this daemon takes jobs: who owns what names nobody, and whether it can send e-mail.
 
+    ``min_interval`` is the shortest at which schedules may repeat for long (rule S17), if any.
     ``new_id`` mints UUIDs.
 
     Each method raises Refused, naming the field at fault.
@@ -27,6 +30,7 @@ class Acceptance(Struct, frozen=True):
 
     default_owner: str = ""
     has_mail: bool = False
+    min_interval: Duration | None = None
     new_id: Callable[[], str] = _new_id
 
     def job(self, body: bytes) -> Definition:
@@ -65,4 +69,8 @@ class Acceptance(Struct, frozen=True):
                 found=list(addresses),
                 example="kala-trio run --smtp smtp://localhost",
             )
-        return accepted(definition, datetime.now(UTC))
+        now = datetime.now(UTC)
+        definition = accepted(definition, now)
+        if self.min_interval:
+            check_interval(definition, now, self.min_interval)
+        return definition

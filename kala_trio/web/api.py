@@ -77,6 +77,8 @@ def create_app(
     app.url_map.merge_slashes = False
     threads = trio.CapacityLimiter(_READING_THREADS)
     reading_lists = trio.CapacityLimiter(1)
+    # All jobs may be many: those who ask for them wait for each other, and nobody else for them.
+    listing_all = trio.CapacityLimiter(1)
 
     async def read(what: Callable[[], object]) -> Response:
         return await answer_with(what, threads)
@@ -99,7 +101,7 @@ def create_app(
     @app.get("/api/v1/job/")
     async def list_jobs() -> Response:
         if not request.args:
-            return await read(lambda: {"jobs": _encoded(reader.jobs())})
+            return await answer_with(lambda: {"jobs": _encoded(reader.jobs())}, listing_all)
         query = Query(request.args, ("limit", "cursor", *SEARCHES))
         search, after = search_of(query), query.cursor(Mark)
         limit = query.number("limit", USUAL_PAGE, most=PAGE)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from contextvars import ContextVar
 from ipaddress import ip_address
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import trio
@@ -26,6 +27,8 @@ from hypercorn.typing import (
 from kala_trio import wire
 from kala_trio.core.errors import STOPPING, Unavailable
 from kala_trio.tokens import Role, Tokens
+from kala_trio.web.peers import HERE, peer_of
+from kala_trio.web.rates import Rates, Turnstile
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
@@ -40,6 +43,12 @@ _LOOKING = re.compile(r"/webui/preview/?")
 # What needs no token: to bring one, or to give it back, and what that page loads.
 _OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?")
 _SIGN_IN = "/webui/sign-in/"
+_LONGEST_TARGET = 8_000
+_MOST_HEADERS = 100
+_LARGEST_HEADERS = 16_000
+_TOO_MANY = "too many requests a second; send it again in as many seconds as Retry-After says"
+_TOO_MANY_GUESSES = "Authorization: too many unknown tokens; one that is known is heard at any time"
+_UNLIMITED = Rates()
 
 WHO: ContextVar[str] = ContextVar("who", default="")
 """The name of the token that the request which is answered has brought, if any."""
@@ -48,16 +57,27 @@ COOKIE = "kala_trio_token"
 """Where a browser keeps its token."""
 
 
+class Objection(NamedTuple):
+    """Why a request is kept out: a status, a sentence (or for 303 a place), and for how long."""
+
+    status: int
+    problem: str
+    wait: float = 0.0
+
+
 class Guard:
     """An ASGI application that lets requests through to another one, or answers 403.
 
     A request that it has let in gets a whole answer, whatever is cancelled around it.
     """
 
-    def __init__(self, app: ASGIFramework, host: str, tokens: Tokens) -> None:
+    def __init__(
+        self, app: ASGIFramework, host: str, tokens: Tokens, rates: Rates = _UNLIMITED
+    ) -> None:
         """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``."""
         self._app = app
         self._tokens = tokens
+        self._turnstile = Turnstile(rates)
         self._local_only = ip_address(host).is_loopback
         self._host = host
         self._in_progress = 0
@@ -95,9 +115,8 @@ class Guard:
     async def _serve(
         self, scope: HTTPScope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
-        status, problem = self._objection(scope)
-        if problem:
-            await _refuse(status, problem, send)
+        if objection := self._objection(scope):
+            await _refuse(objection, send)
             return
         if not scope["path"].endswith("/"):
             scope["path"] += "/"
@@ -121,7 +140,7 @@ class Guard:
 
         await self._app(scope, receive_noting, send_noting)
         if not answered and trio.current_time() >= self._deadline:
-            await _refuse(503, STOPPING, send)
+            await _refuse(Objection(503, STOPPING, 1), send)
 
     async def _receive_in_time(self, receive: ASGIReceiveCallable) -> ASGIReceiveEvent:
         """Receive a part of a body; when it is too late for that, the client counts as gone."""
@@ -133,37 +152,44 @@ class Guard:
                 self._bodies.remove(body)
         return {"type": "http.disconnect"}
 
-    def _objection(self, scope: HTTPScope) -> tuple[int, str]:
-        """Say with what status a request is kept out, and why; empty where it is not."""
+    def _objection(self, scope: HTTPScope) -> Objection | None:
+        """Say why a request is kept out; None where it is not."""
+        if too_much := _too_much(scope):
+            return too_much
         if not scope["path"].startswith("/"):
             # What is asked of a proxy would be found by the routes, and not by the rules here.
-            found = scope["path"][:100]
-            return 400, f"the target must be a path, found {found!r}; for example /api/v1/job/"
+            problem = f"must be a path, found {scope['path'][:100]!r}; for example /api/v1/job/"
+            return Objection(400, f"the target {problem}")
         headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
         if problem := self._foreign(scope, headers):
-            return 403, problem
+            return Objection(403, problem)
         WHO.set("")
         try:
-            return self._unknown(scope, headers)
+            objection = self._unknown(scope, headers)
         except Unavailable as error:
-            return 503, str(error)
+            return Objection(503, str(error), 1)
+        wait = self._turnstile.wait(WHO.get(), _peer(scope))
+        return Objection(429, _TOO_MANY, wait) if wait else objection
 
-    def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> tuple[int, str]:
+    def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> Objection | None:
         """Object to who has no token, or none for that."""
         if _OPEN.fullmatch(scope["path"]) or not self._tokens.are_asked_for():
-            return 403, ""
+            return None
         secret = _secret(headers)
         token = self._tokens.find(secret) if secret else None
+        if token is None and secret and (wait := self._turnstile.wait_to_guess(_peer(scope))):
+            return Objection(429, _TOO_MANY_GUESSES, wait)
         if token is None and _is_for_people(scope):
-            return 303, f"{_SIGN_IN}?unknown=true" if secret else _SIGN_IN
+            return Objection(303, f"{_SIGN_IN}?unknown=true" if secret else _SIGN_IN)
         if token is None:
             problem = "needs a token that is known here; for example Authorization: Bearer kt_…"
-            return 401, f"Authorization: {problem}"
+            return Objection(401, f"Authorization: {problem}")
         WHO.set(token.name)
         needed = _role_for(scope["method"], scope["path"])
         if not token.role.covers(needed):
-            return 403, f"Authorization: token {token.name!r} may {token.role}, and not {needed}"
-        return 403, ""
+            problem = f"Authorization: token {token.name!r} may {token.role}, and not {needed}"
+            return Objection(403, problem)
+        return None
 
     def _foreign(self, scope: HTTPScope, headers: Mapping[str, str]) -> str:
         """Object to what a browser sends for a page of another site; empty where it is none."""
@@ -222,12 +248,36 @@ def _is_for_people(scope: HTTPScope) -> bool:
     return scope["method"] == "GET" and is_page and not scope["path"].startswith("/webui/events")
 
 
-async def _refuse(status: int, problem: str, send: ASGISendCallable) -> None:
+def _peer(scope: HTTPScope) -> str:
+    client = scope.get("client")
+    return peer_of(client[0]) if client else HERE
+
+
+def _too_much(scope: HTTPScope) -> Objection | None:
+    """Object to a head that is larger than any that is of use here."""
+    if scope["http_version"] not in ("1.0", "1.1"):
+        return Objection(505, f"HTTP/1.1 is spoken here, found HTTP/{scope['http_version']}")
+    target = len(scope["raw_path"]) + len(scope["query_string"])
+    if target > _LONGEST_TARGET:
+        problem = f"must have {_LONGEST_TARGET} bytes at most, found {target}"
+        return Objection(414, f"the path and its parameters: {problem}; for example /api/v1/job/")
+    sizes = [len(name) + len(text) for name, text in scope["headers"]]
+    count, size = len(sizes), sum(sizes)
+    if count > _MOST_HEADERS or size > _LARGEST_HEADERS:
+        bounds = f"{_MOST_HEADERS} at most, of {_LARGEST_HEADERS} bytes in all"
+        return Objection(431, f"the headers: must be {bounds}, found {count} of {size}")
+    return None
+
+
+async def _refuse(objection: Objection, send: ASGISendCallable) -> None:
+    status, problem, wait = objection
     body = wire.encode({"error": problem})
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     if status == 303:
         headers.append((b"location", problem.encode()))
+    if wait:
+        headers.append((b"retry-after", b"%d" % math.ceil(wait)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -166,8 +166,12 @@ def _refused_with(route: Route) -> list[int]:
         403: True,
         404: "{" in route.path,
         409: route.conflicts,
+        408: route.body is not None,
         412: route.has_precondition,
         413: route.body is not None,
+        414: route.query is not None,
+        429: True,
+        431: True,
         500: True,
         502: route.method != "get",
         503: True,
@@ -180,7 +184,7 @@ def _refusal(status: int) -> Schema:
         "description": _REFUSALS[status][1],
         "content": {"application/json": {"schema": ref("Error")}},
     }
-    if status == 503:
+    if status in (429, 503):
         meaning = "In how many seconds to ask again"
         answer["headers"] = {"Retry-After": {"schema": told(int, meaning)}}
     return answer
@@ -194,9 +198,13 @@ _REFUSALS = {
         "A token that may not do that, another site's page, or another machine's name",
     ),
     404: ("NotFound", "There is no such job or run"),
+    408: ("Late", "It did not come in time"),
     409: ("Conflict", "The present state forbids it"),
     412: ("Outdated", "Somebody else has changed the job since it was read"),
     413: ("TooLarge", "The body is too large"),
+    414: ("TooLong", "The path and its parameters are too long"),
+    429: ("TooSoon", "Too many requests, and nothing was changed"),
+    431: ("TooMuch", "The headers are too many, or too large"),
     500: ("Bug", "A bug; the log has the details"),
     502: ("Unanswered", "kala-trio died before it answered: look whether it took the request"),
     503: ("Unavailable", "Not now, and nothing was changed"),
@@ -263,6 +271,7 @@ _ROUTES = (
         *("post", "/api/v1/job/bulk/", "create_jobs", "Create jobs, all of them or none", 201),
         answer=an_object({"ids": tuple[str, ...]}),
         body=list_of("ListedJob", maxItems=bodies.MOST_JOBS),
+        conflicts=True,
     ),
     Route(
         *("get", "/api/v1/job/", "list_jobs", "All jobs, or those that fit, page by page", 200),

@@ -6,16 +6,14 @@ import os
 import signal
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
-import h11
-import hypercorn.protocol
-import hypercorn.trio
 import trio
 from hypercorn import Config
-from hypercorn.events import Closed
-from hypercorn.protocol.h11 import H11Protocol
+from msgspec import Struct
 
+from kala_trio.core.duration import Duration
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
@@ -24,12 +22,23 @@ from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.rates import Rates
+from kala_trio.web.room import Bounds
+from kala_trio.web.serving import serve
 
-_BACKLOG = 4096
+# Of what is longer not even the beginning is looked at; what the guard takes is less.
+_LARGEST_HEAD = 64 * 1024
 # What is due goes before what is asked, also on the processors: by so much is this process nicer.
 _NICER = 5
 # How long connections are still read from once the door is closed: longer than bodies are awaited.
 _LAST_ANSWERS = 3.0
+
+
+class _Limits(Struct, frozen=True):
+    """What clients are held to."""
+
+    connections: Bounds
+    rates: Rates
 
 
 @click.command()
@@ -38,7 +47,10 @@ _LAST_ANSWERS = 3.0
 @click.option("--db", type=click.Path(path_type=Path), required=True)
 @click.option("--default-owner", default="")
 @click.option("--has-mail", is_flag=True)
-def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: bool) -> None:
+@click.option("--min-interval", default="", help="An exact duration.")
+@click.option("--connections", type=(int, int), default=(2000, 200), help="In all, of one.")
+@click.option("--rates", type=(int, int), default=(0, 0), help="Of one, in all.")
+def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     """Serve the API; kala-trio starts this by itself."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
@@ -46,51 +58,33 @@ def main(socket_fd: int, door_fd: int, db: Path, default_owner: str, has_mail: b
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     os.nice(_NICER)
-    trio.run(_serve, socket_fd, door_fd, db, Acceptance(default_owner, has_mail))
+    least = flags["min_interval"]
+    acceptance = Acceptance(
+        flags["default_owner"], flags["has_mail"], Duration.parse(least) if least else None
+    )
+    limits = _Limits(Bounds(*flags["connections"]), Rates(*flags["rates"]))
+    trio.run(_serve, socket_fd, door_fd, db, acceptance, limits)
 
 
-def config_for(socket_fd: int) -> Config:
-    """Return how Hypercorn serves on that listening socket."""
+def hypercorn_config() -> Config:
+    """Return how Hypercorn is to speak."""
     config = Config()
-    config.bind = [f"fd://{socket_fd}"]
-    config.backlog = _BACKLOG
     config.loglevel = "WARNING"
     config.include_server_header = False
     config.graceful_timeout = _LAST_ANSWERS
+    config.h11_max_incomplete_size = _LARGEST_HEAD
     return config
 
 
-class _Protocol(H11Protocol):
-    """HTTP/1.1 as Hypercorn speaks it, and no way out of it: what else is offered is passed over.
-
-    What it would change to, HTTP/2 and WebSocket, ends the process where it is spoken badly.
-    """
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Stay with HTTP/1.1, whatever the client would rather speak."""
-
-    async def _create_stream(self, request: h11.Request) -> None:
-        if not request.method.isupper():  # Hypercorn would take head for HEAD, which it is not
-            await self._send_error_response(400)
-            await self.send(Closed())
-            return
-        headers = [each for each in request.headers.raw_items() if each[0].lower() != b"upgrade"]
-        plain = h11.Request(
-            method=request.method,
-            target=request.target,
-            headers=headers,
-            http_version=request.http_version,
-        )
-        await super()._create_stream(plain)
-
-
-async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance) -> None:
+async def _serve(
+    socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance, limits: _Limits
+) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
     door = Door(stream)
     closed = trio.Event()
 
-    with socket.socket(fileno=os.dup(socket_fd)) as listener:
-        host = listener.getsockname()[0]
+    listener = socket.socket(fileno=socket_fd)
+    host = listener.getsockname()[0]
 
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
@@ -102,8 +96,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
         output=output_root(db),
         is_closing=closed.is_set,
     )
-    hypercorn.protocol.H11Protocol = _Protocol  # type: ignore[misc]
-    guarded = Guard(app, host, Tokens(db))
+    guarded = Guard(app, host, Tokens(db), limits.rates)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
@@ -115,7 +108,7 @@ async def _serve(socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance)
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        await hypercorn.trio.serve(guarded, config_for(socket_fd), shutdown_trigger=closed.wait)
+        await serve(guarded, listener, hypercorn_config(), limits.connections, closed.wait)
         nursery.cancel_scope.cancel()
 
 
