@@ -1,4 +1,4 @@
-"""Any bytes on a real socket, in any pieces: each request has one answer, and nothing is left of it.
+"""Any bytes on a real socket, in any pieces: each request has one answer.
 
 What is a request, and what is none, is told by h11 as a server would read it, on its own.
 """
@@ -8,7 +8,6 @@ import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,11 +18,11 @@ from hypothesis import strategies as st
 
 from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, running
 
-EXAMPLES = 400
-WARM = 100
+EXAMPLES = 300
 LARGEST_HEAD = 64 * 1024
 MOST_GROWTH = 40.0  # MB
 JOB = json.dumps({"name": "a", "command": "true", "schedule": FUTURE}).encode()
+GET = b"GET /api/v1/stats/ HTTP/1.1\r\nHost: localhost\r\n"
 LAST = b"GET /api/v1/stats/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 """What follows on all that is drawn: whoever takes it for a part of something else answers less."""
 
@@ -173,14 +172,15 @@ conversations = st.lists(
 
 
 class Reading(NamedTuple):
-    """What a server makes of bytes: requests, by their methods, and how it ends.
+    """What a server sees in bytes.
 
-    ``closed``: nothing more is answered. ``open``: the last one is not all there.
+    The requests, by their methods; what is none counts as one, too: it is refused. Whether all of
+    the last one is there, and whether the server hangs up after it.
     """
 
     methods: list[bytes]
     is_whole: bool
-    is_in_error: bool
+    is_over: bool
 
 
 def read_as_a_server(data: bytes) -> Reading:
@@ -193,18 +193,18 @@ def read_as_a_server(data: bytes) -> Reading:
             event = server.next_event()
         except h11.RemoteProtocolError:
             is_new = server.our_state is h11.IDLE
-            return Reading([*methods, b"GET"] if is_new else methods, not is_new, True)
+            return Reading([*methods, b"GET"] if is_new else methods, is_whole=True, is_over=True)
         if isinstance(event, h11.Request):
             methods.append(event.method)
             if not event.method.isupper():
-                return Reading(methods, True, True)
+                return Reading(methods, is_whole=True, is_over=True)
         elif event is h11.NEED_DATA:
-            return Reading(methods, server.their_state is not h11.SEND_BODY, False)
+            return Reading(methods, is_whole=server.their_state is not h11.SEND_BODY, is_over=False)
         elif isinstance(event, h11.EndOfMessage):
             server.send(h11.Response(status_code=404, headers=[("Content-Length", "0")]))
             server.send(h11.EndOfMessage())
             if server.our_state is not h11.DONE:
-                return Reading(methods, True, True)
+                return Reading(methods, is_whole=True, is_over=True)
             server.start_next_cycle()
 
 
@@ -225,6 +225,7 @@ class Answers:
 
     def receive(self, data: bytes) -> None:
         """Read on; an answer that is none, or that nobody asked for, raises RemoteProtocolError."""
+        assert not self.are_all, "one answer too many"
         self._client.receive_data(data)
         while True:
             if not self._is_asked and not self.are_all:
@@ -259,7 +260,9 @@ def talk(port: int, pieces: list[bytes], reading: Reading) -> tuple[list[int], b
         try:
             for piece in pieces:
                 stream.sendall(piece)
-            while not answers.are_all and (data := stream.recv(1 << 16)):
+            while reading.is_over or not answers.are_all:
+                if not (data := stream.recv(1 << 16)):
+                    break
                 answers.receive(data)
         except (ConnectionResetError, BrokenPipeError):
             was_cut = True
@@ -305,6 +308,15 @@ def test_each_request_has_one_answer_whatever_bytes_come(daemon: Daemon) -> None
         suppress_health_check=[HealthCheck.too_slow],
     )
     @given(conversations, st.lists(st.integers(0, 10**6), max_size=3))
+    # Each of these has ended the web process, or hung it, or was answered with two answers in one.
+    @example(GET + b"Upgrade: h2c\r\nConnection: Upgrade\r\nHTTP2-Settings: AAM\r\n\r\n", [])
+    @example(
+        GET + b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: \xff\r\n\r\n", []
+    )
+    @example(GET + b"Connection: close\r\n\r\nX", [])
+    @example(GET.replace(b"GET", b"head") + b"\r\n", [])
+    @example(GET + b"Origin: http://[::1\r\n\r\n", [])
+    @example(GET.replace(b"/", b"?", 1) + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n", [])
     def converse(data: bytes, places: list[int]) -> None:
         nonlocal there
         reading = read_as_a_server(data + LAST)

@@ -156,9 +156,13 @@ class _Protocol(H11Protocol):
             *([(b"retry-after", b"1")] if status_code == 503 else []),
             *self.config.response_headers("h11"),
         ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
+        self._has_refused = True  # or an application's answer might mix with this
+        said = b""
+        response = h11.Response(status_code=status_code, headers=headers)
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            with suppress(h11.LocalProtocolError):  # to HEAD there is no body
+                said += self.connection.send(event) or b""
+        await self.send(RawData(data=said))
 
     async def _send_h11_event(self, event: Any) -> None:
         if not self._has_refused:  # what an application was about to say comes too late
@@ -173,12 +177,8 @@ class _Protocol(H11Protocol):
             await self.refuse(400)
             return
         headers = [each for each in request.headers.raw_items() if each[0].lower() != b"upgrade"]
-        plain = h11.Request(
-            method=request.method,
-            target=request.target,
-            headers=headers,
-            http_version=request.http_version,
-        )
+        method, target, version = request.method, request.target, request.http_version
+        plain = h11.Request(method=method, target=target, headers=headers, http_version=version)
         await super()._create_stream(plain)
 
 
