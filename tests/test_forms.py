@@ -247,7 +247,7 @@ def test_a_job_of_the_first_instant_that_there_is_can_be_edited(
 ) -> None:
     first = "0001-01-01T00:00:00Z"
     job_id = daemon.create(command="true", schedule=first, epsilon="P9999Y", disabled=True)
-    assert "0001-01-01 00:00" in visitor.get(f"/webui/job/{job_id}/edit/").by_id("preview")
+    assert "1 January 1 at 00:00" in visitor.get(f"/webui/job/{job_id}/edit/").by_id("preview")
 
 
 def test_what_is_no_form_is_refused_on_a_page(daemon: Daemon, visitor: Visitor) -> None:
