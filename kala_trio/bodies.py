@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import msgspec
+from msgspec import Struct
 
 from kala_trio.core.checks.examples import refused
 from kala_trio.core.definition import Definition, from_keys
@@ -26,6 +27,7 @@ _EXAMPLE_REFERENCES = (
 
 READ_ONLY = {
     "id",
+    "version",
     "dependent_jobs",
     "next_run_at",
     "success_count",
@@ -45,16 +47,29 @@ READ_ONLY = {
 OTHER_NAMES = {"TemplateDelimiters": "template_delimiters"}
 """What Kala of 2015 names otherwise, and the key that it is."""
 
+_EXAMPLE_CHANGES = (
+    '{"create": [{"id": "93b65499-b211-49ce-57e0-19e735cc5abd", "name": "a", "command": "true"}]}'
+)
+
 # A list is decided on and committed as a whole, and what is due meanwhile waits: so many jobs take
 # some 20 ms, and longer ones would hardly take less for each.
 MOST_JOBS = 500
 """How many jobs a list may have."""
 
-ID = "[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}"
-"""The form of an id, as a regular expression."""
+# What stands in files is changed by hand, seldom, and as a whole.
+MOST_CHANGES = 5_000
+"""How many jobs may be changed together."""
 
-# What has the form of an id is one; anything else that a list refers to is a name.
-_ID = re.compile(ID)
+ID = re.compile("[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""What has the form of an id is one; anything else that refers to a job is a name."""
+
+
+class Changes(Struct, frozen=True):
+    """What is to become of jobs, each by its id; edits and deletions with the version of it."""
+
+    creates: tuple[tuple[str, Definition], ...]
+    edits: tuple[tuple[str, int, Definition], ...]
+    deletes: tuple[tuple[str, int], ...]
 
 
 def decode_job(body: bytes, *, default_owner: str) -> Definition:
@@ -63,7 +78,7 @@ def decode_job(body: bytes, *, default_owner: str) -> Definition:
     Raises:
         Refused: naming the field at fault, or ``body``. What the values mean is not checked here.
     """
-    return _definition(_as_object(_decode(body)), READERS, default_owner)
+    return definition_of(_as_object(_decode(body)), READERS, default_owner)
 
 
 def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) -> Definition:
@@ -75,8 +90,8 @@ def patch_job(before: Mapping[str, object], body: bytes, *, default_owner: str) 
     patch = _as_object(_decode(body))
     for name in patch:
         if OTHER_NAMES.get(name, name) not in READERS and name not in READ_ONLY:
-            raise _unknown(name)
-    return _definition(_merged(before, patch), READERS, default_owner)
+            raise unknown(name)
+    return definition_of(_merged(before, patch), READERS, default_owner)
 
 
 def _merged(before: Mapping[str, object], patch: Mapping[str, object]) -> dict[str, Any]:
@@ -111,12 +126,52 @@ def decode_jobs(
     for position, entry in enumerate(entries):
         try:
             value = _decode(bytes(entry)) if isinstance(entry, msgspec.Raw) else entry
-            definition = _definition(_as_object(value), earlier.readers, default_owner)
+            definition = definition_of(_as_object(value), earlier.readers, default_owner)
         except Refused as error:
             raise error.within(position) from None
         jobs.append((new_id(), definition))
         earlier.add(definition.name, position)
     return jobs
+
+
+def decode_changes(body: bytes, *, default_owner: str, most: int) -> Changes:
+    """Read changes of ``most`` jobs at most, which name each other by the ids that they have here.
+
+    Raises:
+        Refused: naming the list, the position and the field at fault, or ``body``.
+    """
+    lists = _as_object(_decode(body))
+    read: dict[str, list[Any]] = {"create": [], "edit": [], "delete": []}
+    for name, entries in lists.items():
+        if name not in read or not isinstance(entries, list):
+            problem = "must be lists named create, edit and delete"
+            raise Refused("body", problem, found=name, example=_EXAMPLE_CHANGES)
+        for position, entry in enumerate(entries):
+            try:
+                read[name].append(_change(name, _as_object(entry), default_owner))
+            except Refused as error:
+                raise error.within(f"{name}.{position}") from None
+    if (count := sum(map(len, read.values()))) > most:
+        problem = f"must be {most} changes at most"
+        raise Refused("body", problem, found=count, example="the jobs of some files, and then more")
+    return Changes(*map(tuple, read.values()))
+
+
+def _change(name: str, entry: dict[str, Any], owner: str) -> tuple[Any, ...]:
+    job_id = read_text("id", entry.get("id"))
+    if not ID.fullmatch(job_id):
+        example = "the UUID of a job that is there, or of one that is to be"
+        raise Refused("id", "must be a UUID", found=job_id, example=example)
+    parts: list[Any] = [job_id.lower()]
+    if name != "create":
+        version = entry.get("version")
+        if not isinstance(version, int) or isinstance(version, bool):
+            example = "3, the version of the job that was read"
+            raise Refused("version", "must be a whole number", found=version, example=example)
+        parts.append(version)
+    if name != "delete":
+        parts.append(definition_of(entry, READERS, owner))
+    return tuple(parts)
 
 
 _ENTRIES = msgspec.json.Decoder(list[msgspec.Raw])
@@ -157,7 +212,7 @@ class _Earlier:
         if isinstance(value, int) and not isinstance(value, bool):
             return self._at(field, value)
         name = read_text(field, value)
-        if _ID.fullmatch(name) or not name:
+        if ID.fullmatch(name) or not name:
             return name
         positions = self._positions.get(name, ())
         if len(positions) == 1:
@@ -182,14 +237,21 @@ def _bad_list(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=f"[{_EXAMPLE_BODY}]")
 
 
-def _definition(given: dict[str, Any], readers: Mapping[str, Reader], owner: str) -> Definition:
+def definition_of(
+    given: Mapping[str, Any], readers: Mapping[str, Reader] = READERS, owner: str = ""
+) -> Definition:
+    """Return the definition of these keys, as JSON has them, read by ``readers``.
+
+    Raises:
+        Refused: naming the key at fault.
+    """
     fields: dict[str, Any] = {}
     for written, value in given.items():
         name = OTHER_NAMES.get(written, written)
         if name in readers:
             fields[name] = readers[name](name, value)
         elif name not in READ_ONLY:
-            raise _unknown(name)
+            raise unknown(name)
     _check_kind(fields)
     for name in ("name", "command"):
         if name not in fields:
@@ -264,7 +326,8 @@ def _bad_body(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
 
 
-def _unknown(name: str) -> Refused:
+def unknown(name: str) -> Refused:
+    """Return the refusal of a key that no job has."""
     near = difflib.get_close_matches(name[:50], READERS, n=1)
     example = f'"{near[0]}"' if near else _EXAMPLE_BODY
     return Refused(_shown(name), "a job has no such field", found=name, example=example)

@@ -1,47 +1,44 @@
 """The wiring: settings, store, scheduler, runner, signals, and the web process next door."""
 
-import errno
 import gc
 import logging
 import os
 import resource
 import signal
 import socket
-import time
 from contextlib import closing, suppress
 from datetime import timedelta
-from ipaddress import ip_address
 
 import click
 import trio
 
 from kala_trio import __version__
+from kala_trio.certificate import certificate_of
 from kala_trio.clock import WallClock
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.delivery import Deliveries
+from kala_trio.door import Reload
 from kala_trio.heartbeat import keep_beating
+from kala_trio.listener import listening, url_of
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.output import output_root
 from kala_trio.runner.variables import VARIABLES
-from kala_trio.settings import Settings
+from kala_trio.settings import PREFIX, Settings
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
 from kala_trio.threads import in_thread
-from kala_trio.tokens import Tokens
 from kala_trio.web_process import keep_web_process
 
 log = logging.getLogger(__name__)
 
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_BACKLOG = 4096
 _STANDARD_ERROR = 2
-# The web process of a daemon that was killed gives its address back within this time, in seconds.
-_ADDRESS_PATIENCE = 3.0
+# What the jobs' environment need not tell them: where the key of TLS is.
+_OWN = (f"{PREFIX}TLS_CERT", f"{PREFIX}TLS_KEY")
 # How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
 
@@ -51,15 +48,13 @@ def run(settings: Settings) -> None:
 
     Raises:
         CannotStart: the address or the database can't be had.
+        Refused: the certificate or its key can't be used, or not there.
         Unavailable: the store failed at the start, or when the last outcomes were to be recorded.
     """
     _raise_descriptor_limit()
     _forget_the_parent()
-    with (
-        closing(Journal(settings.db)) as journal,
-        _listen(settings.host, settings.port) as listener,
-    ):
-        _refuse_to_be_open(settings, listener)
+    _refuse_broken_tls(settings)
+    with closing(Journal(settings.db)) as journal, listening(settings) as listener:
         try:
             trio.run(_serve, settings, journal, listener)
         except BaseExceptionGroup as group:
@@ -67,6 +62,16 @@ def run(settings: Settings) -> None:
             if bugs or not expected:
                 raise
             raise _first(expected) from group
+
+
+def _refuse_broken_tls(settings: Settings) -> None:
+    """See to it that a certificate can be served with; the web process loads it for itself."""
+    if settings.socket and settings.tls_cert:
+        problem = "has no use for TLS, since no other machine reaches it"
+        raise Refused(
+            "--socket", problem, found=str(settings.socket), example="one without --tls-cert"
+        )
+    certificate_of(settings.tls_cert, settings.tls_key)
 
 
 def _first(group: BaseExceptionGroup[KalaTrioError]) -> KalaTrioError:
@@ -81,7 +86,7 @@ def _forget_the_parent() -> None:
     ignored the system throws exit codes away. Descriptors that it left open would be open in jobs,
     which may outlive both.
     """
-    for name in VARIABLES:
+    for name in (*VARIABLES, *_OWN):
         os.environ.pop(name, None)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for fd in map(int, os.listdir("/proc/self/fd")):
@@ -94,40 +99,6 @@ def _raise_descriptor_limit() -> None:
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    deadline = time.monotonic() + _ADDRESS_PATIENCE
-    while True:
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-            return socket.create_server(found[4][:2], family=found[0], backlog=_BACKLOG)
-        except (OSError, OverflowError, UnicodeError) as error:
-            if time.monotonic() > deadline or not _is_taken(error):
-                raise CannotStart(
-                    f"cannot listen on {host} port {port}: {_why(error)}; "
-                    "for example: kala-trio run --host 127.0.0.1 -p 8001"
-                ) from error
-            time.sleep(0.1)
-
-
-def _refuse_to_be_open(settings: Settings, listener: socket.socket) -> None:
-    """See to it that only who may can have commands run, unless somebody wants it so."""
-    host = listener.getsockname()[0]
-    if settings.insecure or ip_address(host).is_loopback or Tokens(settings.db).are_asked_for():
-        return
-    raise CannotStart(
-        f"--host: whoever reaches {host} could run commands as you, found {settings.host!r}; "
-        "make a token first, kala-trio token new NAME, or say --insecure"
-    )
-
-
-def _is_taken(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno == errno.EADDRINUSE
-
-
-def _why(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Command]]:
@@ -152,9 +123,15 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
         supervisor = Supervisor(
             clock=clock, commit=journal.commit, runner=runner, deliver=deliveries.wake
         )
-        await nursery.start(_stop_on_signal, supervisor, runner, settings.grace)
+        reloads = trio.open_memory_channel[Reload](1)
+        stops = [signal.SIGTERM, signal.SIGINT]
+        if _has_terminal():
+            stops.append(signal.SIGHUP)
+        else:
+            await nursery.start(_reload_on_signal, reloads[0])
+        await nursery.start(_stop_on_signal, stops, supervisor, runner, settings.grace)
         async with trio.open_nursery() as faces:
-            faces.start_soon(keep_web_process, listener, settings, supervisor.ask)
+            faces.start_soon(keep_web_process, listener, settings, supervisor.ask, reloads[1])
             try:  # in a thread, so that the web process gets ready meanwhile
                 scheduler, first = await in_thread(_restore, journal, settings)
             except Unavailable:  # there is none
@@ -174,12 +151,43 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
 
 
 def _say_where(settings: Settings, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    click.echo(f"kala-trio {__version__}: http://{address}, database {settings.db}", err=True)
+    where = url_of(settings, listener)
+    click.echo(f"kala-trio {__version__}: {where}, database {settings.db}", err=True)
+
+
+def _has_terminal() -> bool:
+    """Tell whether SIGHUP may come from a terminal that is closed; else somebody has sent it."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
+
+
+def _heeded(number: signal.Signals) -> bool:
+    """Tell whether it was not ignored from the start, as by nohup; SIGTERM is meant for daemons."""
+    return number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN
+
+
+async def _reload_on_signal(
+    reloads: trio.MemorySendChannel[Reload], *, task_status: trio.TaskStatus[None]
+) -> None:
+    """Have the web process load anew what can be, at each SIGHUP."""
+    if not _heeded(signal.SIGHUP):
+        task_status.started()
+        return
+    try:
+        with trio.open_signal_receiver(signal.SIGHUP) as received:
+            task_status.started()
+            async for _ in received:
+                with suppress(trio.WouldBlock):  # one is on its way
+                    reloads.send_nowait(Reload())
+    finally:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 async def _stop_on_signal(
+    stops: list[signal.Signals],
     supervisor: Supervisor,
     runner: Dispatch,
     grace: float,
@@ -187,12 +195,7 @@ async def _stop_on_signal(
     task_status: trio.TaskStatus[None],
 ) -> None:
     """Drain on the first signal; after the grace period, or on a second one, end the attempts."""
-    # What was ignored from the start (nohup) stays ignored, save the one that is meant for daemons.
-    heeded = [
-        each
-        for each in _STOP_SIGNALS
-        if each is signal.SIGTERM or signal.getsignal(each) is not signal.SIG_IGN
-    ]
+    heeded = [each for each in stops if _heeded(each)]
     try:
         with trio.open_signal_receiver(*heeded) as received:
             task_status.started()

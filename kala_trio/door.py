@@ -52,16 +52,27 @@ class Answer(Struct, frozen=True, tag=True):
     arguments: tuple[Any, ...] = ()
 
 
+class Reload(Struct, frozen=True, tag=True):
+    """Tells the web to load its certificate anew."""
+
+
 class Farewell(Struct, frozen=True, tag=True):
     """The last frame of all: what has no answer by now was not carried out, and won't be."""
+
+
+_ToWeb = Answer | Reload | Farewell
 
 
 class Door:
     """The web's end."""
 
-    def __init__(self, stream: trio.abc.Stream) -> None:
-        """Talk over ``stream``, whose other end ``serve_door`` has; ``run`` must be running."""
+    def __init__(self, stream: trio.abc.Stream, load_anew: Callable[[], None]) -> None:
+        """Talk over ``stream``, whose other end ``serve_door`` has; ``run`` must be running.
+
+        ``load_anew`` is called for each ``Reload``.
+        """
         self._stream = stream
+        self._load_anew = load_anew
         self._numbers = itertools.count()
         self._waiting: dict[int, _Waiting] = {}
         self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
@@ -95,11 +106,12 @@ class Door:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send, self._stream, self._asks)
-                frames = _Frames[Answer | Farewell](self._stream, Answer | Farewell)
-                while isinstance(frame := await frames.receive(), Answer):
-                    waiting = self._waiting.get(frame.number)
-                    if waiting:  # whoever asked may have gone away
-                        waiting.answer(_error_of(frame))
+                frames = _Frames[_ToWeb](self._stream, _ToWeb)
+                while isinstance(frame := await frames.receive(), Answer | Reload):
+                    if isinstance(frame, Reload):
+                        self._load_anew()
+                    elif waiting := self._waiting.get(frame.number):
+                        waiting.answer(_error_of(frame))  # whoever asked has not gone away
                 if isinstance(frame, Farewell):
                     error = Unavailable(STOPPING)
                 nursery.cancel_scope.cancel()
@@ -122,16 +134,20 @@ class _Waiting:
 
 
 async def serve_door(
-    stream: trio.abc.Stream, ask: Callable[[Request, str], Awaitable[None]]
+    stream: trio.abc.Stream,
+    ask: Callable[[Request, str], Awaitable[None]],
+    reloads: trio.MemoryReceiveChannel[Reload],
 ) -> None:
     """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
+
+    What comes from ``reloads`` is passed on.
 
     So many are carried out at once at most that no flood of requests grows without bound here. When
     cancelled, still sends the answers that there are, in bounded time; and where ``ask`` was done
     with all that it was given, a farewell.
     """
     slots = trio.Semaphore(_OUTSTANDING)
-    outgoing, answers = trio.open_memory_channel[Answer | Farewell](math.inf)
+    outgoing, answers = trio.open_memory_channel[_ToWeb](math.inf)
 
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
@@ -141,6 +157,10 @@ async def serve_door(
             answer = _answer_with(asked.number, error)
         outgoing.send_nowait(answer)
         slots.release()
+
+    async def pass_on() -> None:
+        async for reload in reloads:
+            outgoing.send_nowait(reload)
 
     # What is half sent can only be sent to its end, or no frame is any more.
     sending = trio.CancelScope(shield=True)
@@ -154,6 +174,7 @@ async def serve_door(
         with outgoing:
             try:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(pass_on)
                     frames = _Frames[Ask](stream, Ask)
                     while asked := await frames.receive():
                         await slots.acquire()

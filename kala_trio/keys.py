@@ -168,6 +168,7 @@ READERS: dict[str, Reader] = {
     "resume_at_next_scheduled_time": _flag,
     "rerun_lost": _flag,
     "tags": _texts,
+    "file_set": read_text,
     "remote_properties": _remote,
     "template_delimiters": read_text,
     "cron": read_text,

@@ -27,6 +27,9 @@ TOKEN_VARIABLE = f"{PREFIX}TOKEN"
 """With what token they ask it."""
 
 
+_HOST_NAME = re.compile("[a-z0-9_-]+(?:[.][a-z0-9_-]+)*")
+
+
 def default_db() -> Path:
     """Return where the database lies if nobody says: in the user's data directory."""
     return platformdirs.user_data_path("kala-trio") / "kala.db"
@@ -35,20 +38,28 @@ def default_db() -> Path:
 class Settings(Struct, frozen=True):
     """All settings; ``grace`` is how many seconds attempts have when the daemon stops (rule C4).
 
-    ``insecure`` lets in whoever reaches ``host``. Of each job's history ``keep_runs`` runs are
-    kept, and none for longer than ``keep_days``. ``max_running`` is how many runs there may be at
-    once, 0 for any number, and ``max_running_by_tag`` how many of the jobs with a tag (rule L12).
-    There are ``max_jobs`` jobs at most (rule M9), which repeat for long at ``min_interval`` at
-    least (rule S17), and ``keep_output`` MiB of outputs. ``max_connections`` are open at once, of
-    them ``max_connections_of_one`` from one address; ``max_rate`` is how many requests a second one
-    client may send, ``max_rate_in_all`` all of them. 0, or no duration, means any number.
+    If there is a ``socket`` it is listened on in place of ``host`` and ``port``, with permissions
+    of ``socket_mode``. ``insecure`` lets in whoever reaches ``host``; ``served_as`` are more names
+    of it. ``tls_cert`` and ``tls_key`` are files in PEM, both or neither. Of each job's history
+    ``keep_runs`` runs are kept, and none for longer than ``keep_days``. ``max_running`` is how many
+    runs there may be at once, 0 for any number, and ``max_running_by_tag`` how many of the jobs
+    with a tag (rule L12). There are ``max_jobs`` jobs at most (rule M9), which repeat for long at
+    ``min_interval`` at least (rule S17), and ``keep_output`` MiB of outputs. ``max_connections``
+    are open at once, of them ``max_connections_of_one`` from one address; ``max_rate`` is how many
+    requests a second one client may send, ``max_rate_in_all`` all of them. 0, or no duration, means
+    any number.
     ``smtp`` is where e-mail goes; ``heartbeat_every`` is in seconds (rule N6). Requests go to
     ``allow_targets``, if there are any, or else anywhere but to ``deny_targets`` (rule Q8).
     """
 
     host: str = "127.0.0.1"
     port: int = 8000
+    socket: Path | None = None
+    socket_mode: int = 0o600
     insecure: bool = False
+    served_as: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     db: Path = default_db()
     default_owner: str = ""
     verbose: bool = False
@@ -157,6 +168,27 @@ def _path(name: str, value: object) -> Path:
     return Path(value).expanduser().resolve()
 
 
+def _place(name: str, value: object) -> Path:
+    """Read a path whose links are followed anew each time: certificates are renewed by them."""
+    _path(name, value)
+    return Path(str(value)).expanduser().absolute()
+
+
+def _mode(name: str, value: object) -> int:
+    if not isinstance(value, str) or not re.fullmatch("0?[0-7]{3}", value):
+        problem = "must be permissions, as chmod takes them in digits"
+        raise Refused(name, problem, found=value, example='"0660"')
+    return int(value, 8)
+
+
+def _names(name: str, value: object) -> tuple[str, ...]:
+    names = [each.strip().lower() for each in _text(name, value).split(",") if each.strip()]
+    if not all(_HOST_NAME.fullmatch(each) for each in names):
+        problem = "must be names without scheme and port, with commas between them"
+        raise Refused(name, problem, found=value, example='"kala.example.com,kala"')
+    return tuple(names)
+
+
 def _flag(name: str, value: object) -> bool:
     words = {
         True: True,
@@ -253,7 +285,12 @@ def _by_tag(name: str, value: object) -> tuple[tuple[str, int], ...]:
 _READ: dict[str, Callable[[str, object], Any]] = {
     "host": _host,
     "port": _count("a port from 0 (any free one)", 0, 65_535, "8000"),
+    "socket": _place,
+    "socket_mode": _mode,
     "insecure": _flag,
+    "served_as": _names,
+    "tls_cert": _place,
+    "tls_key": _place,
     "db": _path,
     "default_owner": _text,
     "verbose": _flag,

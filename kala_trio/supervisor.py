@@ -17,6 +17,7 @@ from kala_trio.core.errors import STOPPING, KalaTrioError, Unavailable
 from kala_trio.core.job import reason_of
 from kala_trio.core.messages import (
     Act,
+    Apply,
     AttemptEnded,
     AwaitOrphan,
     Command,
@@ -64,7 +65,7 @@ class _Question:
         self.request = request
         self.who = who
         # A list of jobs takes long: it lets others go first, once.
-        self.gives_way = isinstance(request, CreateAll)
+        self.gives_way = isinstance(request, CreateAll | Apply)
         self.answered = trio.Event()
         self.error: KalaTrioError | None = None
 

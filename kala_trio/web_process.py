@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from kala_trio.certificate import certificate_of
 from kala_trio.complaint import Complaint
-from kala_trio.core.errors import Unavailable
+from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.core.messages import Request
-from kala_trio.door import serve_door
+from kala_trio.door import Reload, serve_door
 from kala_trio.settings import Settings
-from kala_trio.threads import needing_a_thread
+from kala_trio.threads import in_thread, needing_a_thread
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +27,23 @@ _LAST_EXIT = 5.0
 
 
 async def keep_web_process(
-    listener: socket.socket, settings: Settings, ask: Callable[[Request, str], Awaitable[None]]
+    listener: socket.socket,
+    settings: Settings,
+    ask: Callable[[Request, str], Awaitable[None]],
+    reloads: trio.MemoryReceiveChannel[Reload],
 ) -> None:
-    """Run the web process, and start it again when it dies: at once, then after growing pauses."""
+    """Run the web process, and start it again when it dies: at once, then after growing pauses.
+
+    It answers through ``ask``, and gets what comes from ``reloads``.
+    """
     pause = 0.0
     complaint = Complaint(log, "the web process is back")
     while True:
         began = trio.current_time()
         try:
-            how = await _run(listener, settings, ask, complaint)
-        except (OSError, Unavailable) as error:  # too many processes or open files, say
+            how = await _run(listener, settings, ask, reloads, complaint)
+        # Too many processes or open files, say, or a certificate that is broken by now.
+        except (OSError, Unavailable, Refused) as error:
             how = f"could not be started: {error}"
         pause = 0.0 if trio.current_time() - began > _SETTLED else pause
         complaint.tell(f"the web process {how}; starting it again in {pause:g} s")
@@ -47,12 +55,14 @@ async def _run(
     listener: socket.socket,
     settings: Settings,
     ask: Callable[[Request, str], Awaitable[None]],
+    reloads: trio.MemoryReceiveChannel[Reload],
     complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
 
-    Raises OSError or Unavailable where it can't be started.
+    Raises OSError, Unavailable or Refused where it can't be started.
     """
+    await in_thread(certificate_of, settings.tls_cert, settings.tls_key)
     ours, theirs = trio.socket.socketpair()
     with theirs, needing_a_thread():
         process = await trio.lowlevel.open_process(
@@ -64,7 +74,7 @@ async def _run(
     try:
         async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
             nursery.start_soon(_end_when_settled, complaint)
-            await serve_door(stream, ask)
+            await serve_door(stream, ask, reloads)
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
@@ -95,4 +105,7 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--min-interval={settings.min_interval or ''}",
         *("--connections", *map(str, (settings.max_connections, settings.max_connections_of_one))),
         *("--rates", *map(str, (settings.max_rate, settings.max_rate_in_all))),
+        *(f"--served-as={name}" for name in settings.served_as),
+        *([f"--tls-cert={settings.tls_cert}"] if settings.tls_cert else []),
+        *([f"--tls-key={settings.tls_key}"] if settings.tls_key else []),
     ]

@@ -38,6 +38,7 @@ def encode_job(view: JobView) -> dict[str, object]:
     return {
         "name": definition.name,
         "id": job.id,
+        "version": progress.version,
         "command": definition.command,
         "owner": definition.owner,
         "disabled": progress.disabled,

@@ -20,7 +20,7 @@ TYPES = KEYS
 
 USUAL: Fields = json.loads(
     msgspec.json.encode(
-        {"tags": []}
+        {"tags": [], "file_set": ""}
         | {
             key: value
             for group in GROUPS.values()
@@ -61,6 +61,7 @@ GOOD: dict[str, st.SearchStrategy[Any]] = {
     "rerun_lost": st.booleans(),
     "template_delimiters": st.sampled_from(["", "<% %>", "[[ ]]"]),
     "tags": st.lists(st.sampled_from(["backup", "a b", "日次"]), unique=True, max_size=3),
+    "file_set": st.sampled_from(["", "website", "日次"]),
     "cron": st.sampled_from(["", "0 9 * * MON-FRI", "@daily", "*/5 0-6 L * 1#2"]),
     "schedules": st.lists(
         st.sampled_from(["R//PT10S", "0 0 29 2 *", "R/2990-01-31T18:00:00Z/P1M"]), max_size=2
@@ -112,7 +113,15 @@ NO_SCHEDULE: Fields = {
 """What a child says of the time at which it runs."""
 
 READ_ONLY = [
-    *("id", "dependent_jobs", "next_run_at", "success_count", "error_count", "last_success"),
+    *(
+        "id",
+        "version",
+        "dependent_jobs",
+        "next_run_at",
+        "success_count",
+        "error_count",
+        "last_success",
+    ),
     *(
         "last_error",
         "last_attempted_run",

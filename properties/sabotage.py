@@ -21,8 +21,8 @@ from kala_trio.core.messages import (
     Stop,
 )
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.simulation.memory import MemoryStore
 from kala_trio.supervisor import Supervisor
-from properties.memory import MemoryStore
 from properties.scripts import EPOCH
 
 

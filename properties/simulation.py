@@ -32,6 +32,7 @@ from kala_trio.core.messages import (
     StartAttempt,
 )
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.simulation.memory import MemoryStore
 from kala_trio.supervisor import Supervisor
 from properties.checkers import broken_rules
 from properties.clock import VirtualClock
@@ -46,7 +47,6 @@ from properties.ledger import (
     StopAsked,
     trace,
 )
-from properties.memory import MemoryStore
 from properties.scripts import EPOCH, ClockStep, Life, Point, Script, script_of, smaller
 
 _SECOND = 1_000_000

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from kala_trio.core.job import Cause, Outcome, Reason
+from kala_trio.simulation.memory import MemoryStore
 from kala_trio.supervisor import Supervisor
 from properties import checkers, sabotage
 from properties.checkers_of_notices import failures_are_told
 from properties.ledger import Ledger
-from properties.memory import MemoryStore
 from properties.scripts import Point, Script, script_of
 from properties.simulation import command_for, play, reduced, report
 from properties.story import Story

@@ -11,7 +11,7 @@ from kala_trio.core.checks.timing import FEW, check_interval
 from kala_trio.core.definition import Definition, Timing
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Conflict, Refused
-from kala_trio.core.messages import Create, CreateAll, Delete
+from kala_trio.core.messages import Apply, Create, CreateAll, Delete
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.core.slots import Limits
 from kala_trio.web.peers import HERE, peer_of
@@ -169,6 +169,26 @@ def test_there_are_never_more_jobs_than_may_be_and_a_list_is_taken_whole_or_not_
         assert len(there) <= most
         if there:  # a create that is repeated is no further job (M7)
             scheduler.handle(create(int(there[0].partition(" ")[2])), NOW)
+
+
+@given(most=st.integers(1, 4), creates=st.integers(0, 4), deletes=st.integers(0, 4))
+def test_changes_that_are_made_together_are_counted_by_what_is_there_after_them(
+    most: int, creates: int, deletes: int
+) -> None:
+    """M9, M10: deletions make room for what is created by the same request."""
+    scheduler = Scheduler(limits=Limits(jobs=most))
+    scheduler.handle(CreateAll(tuple(create(number) for number in range(most))), NOW)
+    gone = tuple(Delete(f"job {number}") for number in range(min(deletes, most)))
+    new = tuple(
+        Create(f"job {number}", Definition(f"name {number}", "true", disabled=True))
+        for number in range(10, 10 + creates)
+    )
+    try:
+        scheduler.handle(Apply(new, (), gone), NOW)
+    except Conflict:
+        assert len(new) > len(gone)
+    else:
+        assert len(new) <= len(gone)
 
 
 @given(

@@ -1,34 +1,30 @@
 """What surrounds a scheduler, played by dicts: the store, and attempts that end when told to."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from kala_trio.core.definition import Definition, Overlap, Policy
 from kala_trio.core.job import Cause, Exited, Job, Lost, Progress, Queue, Result, Stopped, Trigger
 from kala_trio.core.messages import (
-    Act,
     AttemptEnded,
     AwaitOrphan,
     Command,
     Create,
-    Event,
     Keep,
     StartAttempt,
     Stop,
-    Tick,
 )
 from kala_trio.core.occurrences import schedule_of
-from kala_trio.core.scheduler import Scheduler
 from kala_trio.core.slots import Limits
-from properties.memory import MemoryStore
+from kala_trio.simulation.virtual import VirtualDaemon
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 UNLIMITED = Limits()
 LATER = "R/2999-01-01T00:00:00Z/P1D"
 
 
-class World(MemoryStore):
+class World(VirtualDaemon):
     """A scheduler, and all that it has decided so far.
 
     ``now`` is its wall clock. ``in_progress`` holds the attempts that were started and have not
@@ -39,20 +35,12 @@ class World(MemoryStore):
 
     def __init__(self, now: datetime = START, limits: Limits = UNLIMITED) -> None:
         """Begin with an empty store."""
-        super().__init__()
-        self.now = now
-        self.limits = limits
+        super().__init__(now, limits)
         self.in_progress: dict[str, int] = {}
         self.starts: Counter[tuple[str, int]] = Counter()
         self.first: dict[str, int] = {}
         self.cut_off: list[str] = []
         self.log: list[Command] = []
-        self.scheduler = Scheduler(limits=limits)
-
-    def do(self, event: Event) -> None:
-        """Let something happen now; what follows is durable at once."""
-        self._take(self.scheduler.handle(event, self.now))
-        self.scheduler.committed()
 
     def create(
         self,
@@ -84,11 +72,6 @@ class World(MemoryStore):
         )
         self.do(Create(job_id, definition))
         self.settle()
-
-    def settle(self) -> None:
-        """Tick until nothing is due any more."""
-        while self.scheduler.is_due(self.now):
-            self.do(Tick())
 
     def advance(self, seconds: float) -> None:
         """Let time pass unwatched, and then look once."""
@@ -131,12 +114,11 @@ class World(MemoryStore):
     def crash(self, downtime: float = 0, *, orphans: bool = False) -> None:
         """Die and start again; attempts in progress die too, unless they live on as orphans."""
         self.now += timedelta(seconds=downtime)
-        self.scheduler, commands = Scheduler.restore(self.load(), self.now, self.limits)
-        found = {each.run.id for each in commands if isinstance(each, AwaitOrphan)}
+        before = len(self.log)
+        self.restart()
+        found = {each.run.id for each in self.log[before:] if isinstance(each, AwaitOrphan)}
         self.cut_off = sorted(self.in_progress)
         assert found == set(self.cut_off)
-        self._take(commands)
-        self.scheduler.committed()
         self.settle()
         if not orphans:
             for run_id in self.cut_off:
@@ -181,9 +163,10 @@ class World(MemoryStore):
             (each.cause.value, each.reason.value) for each in others for _ in range(each.count)
         )
 
-    def _take(self, commands: list[Command]) -> None:
+    def take(self, commands: Sequence[Command]) -> None:
+        """Note what was decided, and keep it."""
         self.log += commands
-        self.keep([each for each in commands if not isinstance(each, Act)])
+        super().take(commands)
         for command in commands:
             match command:
                 case Keep(Progress() as progress):

@@ -37,8 +37,10 @@ class Daemon(Service):
         assert status == 204, text
 
     def job(self, job_id: str) -> Any:
-        """Return a job."""
-        return self.get(f"/job/{job_id}/")["job"]
+        """Return a job, without its version, which is about the others' changes."""
+        job = self.get(f"/job/{job_id}/")["job"]
+        del job["version"]
+        return job
 
     def runs(self, job_id: str) -> Any:
         """Return a job's runs, newest first."""

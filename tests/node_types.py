@@ -16,7 +16,7 @@ HEAD = """\
 """
 
 _NAMES = {"integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
-_LEFT_OUT = {"JobPatch", "ListedJob", "Error", "Deed"}
+_LEFT_OUT = {"Changes", "JobPatch", "ListedJob", "Error", "Deed"}
 """Schemas that the client has no use for, or says otherwise."""
 
 

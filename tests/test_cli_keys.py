@@ -25,6 +25,7 @@ GIVEN: dict[str, tuple[list[str], object]] = {
     "resume_at_next_scheduled_time": (["--resume-at-next-scheduled-time"], True),
     "rerun_lost": (["--rerun-lost"], True),
     "tags": (["--tags", "a b", "--tags", "c"], ["a b", "c"]),
+    "file_set": (["--file-set", "website"], "website"),
     "template_delimiters": (["--template-delimiters", "{{ }}"], "{{ }}"),
     "timeout": (["--timeout", "PT1M"], "PT1M"),
     "overlap": (["--overlap", "allow"], "allow"),
@@ -113,6 +114,7 @@ def test_an_edit_changes_what_it_names_and_leaves_the_rest(post: Daemon) -> None
     done(post.url, "job", "edit", "edited", "--tags", "y")
     words = ["--env", "A=9", "--env", "B", "--command", "false", "--no-shell", "--reset", "tags"]
     shown = json.loads(done(post.url, "job", "edit", "edited", *words, "--json"))
+    assert shown.pop("version") == 4
     assert shown == post.job(job_id)
     assert (shown["env"], shown["command"], shown["retries"]) == ({"A": "9"}, "false", 3)
     assert not {"tags", "shell"} & {*shown}

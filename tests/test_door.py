@@ -10,7 +10,7 @@ from trio.testing import memory_stream_pair, wait_all_tasks_blocked
 
 from kala_trio.core.errors import KalaTrioError, Unanswered, Unavailable
 from kala_trio.core.messages import Delete, Request, Start
-from kala_trio.door import Door, serve_door
+from kala_trio.door import Door, Reload, serve_door
 from kala_trio.store.reader import Reader
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
@@ -19,15 +19,18 @@ from kala_trio.web.api import create_app
 @asynccontextmanager
 async def served(
     ask: Callable[[Request], Awaitable[None]],
+    load_anew: Callable[[], None] = lambda: None,
+    reloads: trio.MemoryReceiveChannel[Reload] | None = None,
 ) -> AsyncIterator[tuple[Door, trio.CancelScope]]:
     """Open a door to ``ask``, until the scope is cancelled as the daemon does at its end."""
     ours, theirs = memory_stream_pair()
-    door, end = Door(theirs), trio.CancelScope()
+    door, end = Door(theirs, load_anew), trio.CancelScope()
+    reloads = reloads or trio.open_memory_channel[Reload](0)[1]
 
     async def serve() -> None:
         with end:
             async with ours:
-                await serve_door(ours, lambda request, _: ask(request))
+                await serve_door(ours, lambda request, _: ask(request), reloads)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
@@ -84,12 +87,32 @@ async def test_of_what_was_left_half_done_nobody_says_that_nothing_was_changed()
         end.cancel()
 
 
+async def test_what_is_to_be_loaded_anew_is_said_between_answers() -> None:
+    """However many web processes have gone meanwhile."""
+    loaded = 0
+
+    def load_anew() -> None:
+        nonlocal loaded
+        loaded += 1
+
+    async def ask(_: Request) -> None:
+        pass
+
+    say, said = trio.open_memory_channel[Reload](1)
+    for lives in (1, 2):
+        async with served(ask, load_anew, said) as (door, _):
+            await say.send(Reload())
+            await wait_all_tasks_blocked()
+            await door.ask(Delete("a"))
+        assert loaded == lives
+
+
 async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothing(
     tmp_path: Path,
 ) -> None:
     """Rule C1: a daemon that is killed may have committed it; 503 would have clients repeat it."""
     web, scheduler = memory_stream_pair()
-    door = Door(web)
+    door = Door(web, lambda: None)
     app = create_app(
         Reader(tmp_path / "kala.db"), door.ask, acceptance=Acceptance(), output=tmp_path
     )
@@ -106,7 +129,8 @@ async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothin
     answers: list[tuple[int, str | None]] = []
     async with trio.open_nursery() as nursery:
         nursery.start_soon(door.run)
-        nursery.start_soon(serve_door, scheduler, never_answer)
+        _, reloads = trio.open_memory_channel[Reload](0)
+        nursery.start_soon(serve_door, scheduler, never_answer, reloads)
         nursery.start_soon(post)
         await wait_all_tasks_blocked()
         assert carried_out == [Start("a")]

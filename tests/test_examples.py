@@ -54,6 +54,12 @@ def test_the_monthly_report_is_due_in_the_evening_of_its_zone(daemon: Daemon) ->
     assert job["next_run_at"] == "2030-01-31T23:00:00Z"
 
 
+def test_the_jobs_of_a_file_run_and_applying_it_again_changes_nothing(daemon: Daemon) -> None:
+    *_, again, output = run("jobs-as-code.sh", daemon).splitlines()
+    assert again == "0 to create, 0 to edit, 0 to delete, 3 unchanged"
+    assert output == "loading"
+
+
 def test_every_example_has_a_test() -> None:
     tested = set(re.findall(r'run\("(.*?)"', Path(__file__).read_text()))
-    assert tested == {path.name for path in EXAMPLES.iterdir()}
+    assert tested == {path.name for path in EXAMPLES.iterdir() if path.suffix == ".sh"}

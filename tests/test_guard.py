@@ -3,10 +3,13 @@
 import json
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from kala_trio.tokens import Role, Tokens
 from tests.daemon import PATIENCE, Daemon, running
+from tests.test_tokens import NOW
 
 JOB = b'{"name": "a", "command": "true", "schedule": "R/2099-01-01T00:00:00Z/P1D"}'
 
@@ -20,8 +23,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
 
 
 def connect(daemon: Daemon) -> socket.socket:
-    host, _, port = daemon.url.removeprefix("http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=PATIENCE)
+    return socket.create_connection(("127.0.0.1", daemon.port), timeout=PATIENCE)
 
 
 def talk(daemon: Daemon, *lines: str, body: bytes = b"") -> bytes:
@@ -71,6 +73,38 @@ def test_a_page_of_another_site_can_change_nothing(daemon: Daemon, headers: list
 )
 def test_this_machine_and_its_own_pages_get_in(daemon: Daemon, headers: list[str]) -> None:
     assert post(daemon, *headers)[0] == 201
+
+
+def is_judged(answer: bytes) -> bool:
+    """Tell whether a request was kept out for its Host."""
+    return b'"Host: ' in answer
+
+
+HOSTS = ["localhost", "192.0.2.7:8000", "[2001:db8::1]", socket.gethostname().upper()]
+OTHERS = ["evil.example", "192.0.2.7.evil.example", "kala.example.com.", "127.1"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "has_token", "allowed"),
+    [
+        (["--host=0.0.0.0", "--insecure"], False, HOSTS),
+        (["--host=0.0.0.0"], True, HOSTS + OTHERS),
+        (["--host=0.0.0.0", "--served-as=a.example, Kala.example.com"], True, [*HOSTS, OTHERS[2]]),
+        (["--served-as=kala.example.com"], False, ["localhost", OTHERS[2]]),
+        ([], True, ["localhost"]),
+    ],
+    ids=["insecure", "token", "token and names", "loopback and a name", "loopback and a token"],
+)
+def test_a_name_that_somebody_else_lets_point_here_gains_him_nothing(
+    tmp_path: Path, flags: list[str], has_token: bool, allowed: list[str]
+) -> None:
+    """Where a token is needed anyway it may be any, unless names are given."""
+    if has_token:
+        Tokens(tmp_path / "kala.db").new("ada", Role.READ, NOW)
+    with running(tmp_path / "kala.db", *flags) as daemon:
+        for host in HOSTS + OTHERS:
+            lines = ["GET /api/v1/stats/ HTTP/1.1", f"Host: {host}", "Connection: close"]
+            assert is_judged(talk(daemon, *lines)) == (host not in allowed), host
 
 
 @pytest.mark.parametrize(

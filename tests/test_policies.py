@@ -45,6 +45,7 @@ def test_a_patch_changes_what_it_names_and_leaves_the_rest(daemon: Daemon) -> No
     )
     assert status == 200, answer
     expected = before | {"name": "new", "retries": 0, "tags": ["b"], "epsilon": "PT5S"}
+    assert answer["job"].pop("version") == 2
     assert answer["job"] == daemon.job(job_id) == expected
 
 

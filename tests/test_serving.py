@@ -12,7 +12,7 @@ from hypercorn import Config
 from trio.testing import MockClock
 
 from kala_trio.web.room import Bounds
-from kala_trio.web.serving import serve
+from kala_trio.web.serving import Entrance, serve
 from kala_trio.web.worker import hypercorn_config
 
 LARGE = b"x" * 4_000_000
@@ -69,7 +69,7 @@ async def place(config: Config | None = None, **bounds: int) -> AsyncIterator[Pl
             nursery.start_soon(
                 serve,
                 there.answer,
-                listener.dup(),
+                Entrance(listener.dup()),
                 config or hypercorn_config(),
                 Bounds(**bounds),
                 ended.wait,

@@ -38,6 +38,19 @@ def test_a_database_is_one_by_whatever_name(tmp_path: Path) -> None:
     assert load_settings({"db": tmp_path / "link.db"}, {}).db == tmp_path.resolve() / "kala.db"
 
 
+def test_a_certificate_is_looked_for_where_its_link_leads_each_time(tmp_path: Path) -> None:
+    """Who renews it lets the link lead elsewhere."""
+    (tmp_path / "cert.pem").symlink_to(tmp_path / "cert1.pem")
+    assert load_settings({"tls_cert": tmp_path / "cert.pem"}, {}).tls_cert == tmp_path / "cert.pem"
+
+
+def test_names_and_permissions_are_read_from_texts(tmp_path: Path) -> None:
+    file = config(tmp_path, 'socket = "a.sock"\nsocket_mode = "660"\nserved_as = "Kala.example, b"')
+    found = load_settings({"config": file}, {})
+    assert found.socket == Path("a.sock").absolute()
+    assert (found.socket_mode, found.served_as) == (0o660, ("kala.example", "b"))
+
+
 def test_the_variables_of_a_run_are_no_settings() -> None:
     """A daemon may be a job of another one."""
     assert load_settings({}, {"KALA_TRIO_RUN_ID": "a.1", "KALA_TRIO_JOB_NAME": "b"}) == Settings()
@@ -64,6 +77,12 @@ def test_the_variables_of_a_run_are_no_settings() -> None:
         ("keep_days = true", "keep_days in "),
         ("keep_runs = 9", "keep_runs in "),
         ('keep_runs = "many"', "keep_runs in "),
+        ("socket_mode = 0o660", "socket_mode in "),
+        ('socket_mode = "0888"', "socket_mode in "),
+        ('socket_mode = "4755"', "socket_mode in "),
+        ('served_as = "kala.example:8000"', "served_as in "),
+        ('served_as = "*"', "served_as in "),
+        ('tls_key = ""', "tls_key in "),
     ],
 )
 def test_a_wrong_setting_is_refused_by_its_name_with_one_that_works(

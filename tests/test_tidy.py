@@ -34,18 +34,19 @@ FLOORS = [
     "core.messages core.deeds core.checks.examples core.url core.checks.execution "
     "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
-    "core.slots core.retries core.notices core.triggers core.runs core.requests core.scheduler",
-    "clock complaint threads tokens templates store.schema store.connection store.rows "
+    "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
+    "core.scheduler",
+    "clock complaint threads tokens certificate templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "
     "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
     "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
     "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
-    "settings web.acceptance web.peers web.rates web.room web.connection web.serving "
-    "web.application web.answers web.queries web.following web.runs "
+    "settings listener web.acceptance web.peers web.rates web.room web.protocol web.connection "
+    "web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.schemas web.openapi web.guard "
+    "web.schemas web.routes web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
@@ -56,8 +57,13 @@ FLOORS = [
     "bench.size "
     "bench.isolation bench.scale bench.suite",
     "client.errors client.asks client.answers client.client client.async_client",
+    "job_files.document job_files.reader job_files.plan job_files.writer job_files.crontab "
+    "job_files.kala",
+    "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
+    "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
     "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.execute cli.top cli.completion cli.commands __main__",
+    "cli.preview cli.simulate cli.execute cli.top cli.completion cli.applying cli.importing "
+    "cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 
@@ -121,7 +127,8 @@ def test_imports_point_only_downwards(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "needless", ["kala_trio.bench", "kala_trio.client", "httpx", "sqlite_utils"]
+    "needless",
+    ["kala_trio.bench", "kala_trio.client", "kala_trio.job_files", "yaml", "httpx", "sqlite_utils"],
 )
 def test_the_service_starts_without_what_only_others_need(
     needless: str,
@@ -283,8 +290,9 @@ def test_the_daemon_starts_with_what_it_says_it_needs() -> None:
     imported = {name.partition(".")[0] for path in MODULES.values() for name in imports_of(path)}
     imported -= sys.stdlib_module_names | {"kala_trio"}
     declared = (ROOT / "pyproject.toml").read_text()
+    packages = {"pyyaml" if name == "yaml" else name.replace("_", "-") for name in imported}
     # Quart and Werkzeug come with quart-trio, which is their face here.
-    missing = {name for name in imported if f'"{name.replace("_", "-")}>=' not in declared}
+    missing = {name for name in packages if f'"{name}>=' not in declared}
     assert missing <= {"quart", "werkzeug"}
 
 

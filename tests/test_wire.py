@@ -99,6 +99,7 @@ def test_a_job_has_the_keys_of_both_generations() -> None:
     assert json.loads(wire.encode(wire.encode_job(view))) == {
         "name": "backup",
         "id": "j",
+        "version": 1,
         "command": "sh backup.sh",
         "owner": "ada",
         "disabled": False,

@@ -28,6 +28,8 @@ export interface NewJob {
   rerun_lost?: boolean;
   /** To find it by, and to limit how many run at once. */
   tags?: string[] | null;
+  /** The set of job files that it comes from. */
+  file_set?: string | null;
   /** The request of a job of type 1. */
   remote_properties?: { url?: string | null; method?: "" | "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | null; headers?: Record<string, string[] | null> | null; body?: string | null; timeout?: number; expected_response_codes?: number[] | null; follow_redirects?: boolean } | null;
   /** Two marks, which make templates of command, URL, headers and body. */
@@ -119,6 +121,8 @@ export interface Job {
   rerun_lost: boolean;
   /** To find it by, and to limit how many run at once. */
   tags?: string[];
+  /** The set of job files that it comes from. */
+  file_set?: string;
   /** Two marks, which make templates of command, URL, headers and body. */
   template_delimiters: string;
   /** An exact duration: how long an attempt may take. */
@@ -197,6 +201,8 @@ export interface Job {
   last_attempted_run: string;
   /** A UUID. */
   id: string;
+  /** Each change by hand raises it. */
+  version: number;
   /** The ids of its children. */
   dependent_jobs: string[] | null;
   /** The next occurrence; 0001-01-01T00:00:00Z is never. */

@@ -41,12 +41,16 @@ class Service:
         )
         assert self.process.stderr
         self.first_line = self.process.stderr.readline()
-        if "http://" not in self.first_line:
+        if ", database " not in self.first_line:
             self.process.kill()
             said = self.first_line + self.process.communicate()[1]
             raise CannotStart(f"the daemon did not start: {said.strip()}")
         self.url = self.first_line.split()[2].rstrip(",")
-        self.port = int(self.url.rpartition(":")[2])
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return int(self.url.rpartition(":")[2])
 
     @cached_property
     def start_up(self) -> float:

@@ -38,6 +38,29 @@ _config_option = click.option(
     default=None,
     help="Let in whoever reaches --host, without a token.",
 )
+@click.option(
+    "--socket",
+    type=click.Path(path_type=Path),
+    help="Socket in the file system to listen on, in place of --host and --port.",
+)
+@click.option(
+    "--socket-mode", metavar="MODE", help="Who may use --socket, as for chmod.  [default: 0600]"
+)
+@click.option(
+    "--served-as",
+    metavar="NAME,...",
+    help="Names by which browsers reach it, beside addresses and this machine's own.",
+)
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    help="Serve over TLS, with this certificate and its chain in PEM.",
+)
+@click.option(
+    "--tls-key",
+    type=click.Path(path_type=Path),
+    help="Its private key, in PEM. At SIGHUP both are loaded anew.",
+)
 @_db_option
 @click.option("--default-owner", metavar="NAME", help="Owner of jobs that name none.")
 @click.option(

@@ -12,6 +12,9 @@ from kala_trio.core.errors import KalaTrioError, Refused
 
 _CANNOT = 1
 _WRONG = 2
+PENDING = 3
+"""The status that says what is to be changed, where nothing was to be changed."""
+
 _BUG = 70  # EX_SOFTWARE of sysexits.h
 
 

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 import msgspec
+from msgspec import Struct
 
 from kala_trio.client.asks import Ask
 from kala_trio.client.errors import (
@@ -28,6 +29,9 @@ URL = "http://127.0.0.1:8000"
 PAUSES = (0.1, 0.5, 2.0)
 """How long to wait before what may be repeated is repeated, each time, in seconds."""
 
+_API = "/api/v1"
+_UNIX = "unix:"
+
 _ERRORS: dict[int, type[NotDone]] = {404: NotFound, 409: Conflict, 412: Outdated}
 _TOO_SOON = 429
 _BUG = 500
@@ -39,24 +43,51 @@ _LIMITS = httpx.Limits(keepalive_expiry=2.0)
 _FOLLOWING = httpx.Timeout(_TIMEOUT, read=None)  # a job may be silent for long
 
 
-def options(url: str, token: str) -> dict[str, Any]:
-    """Return what an ``httpx`` client is made with: no proxies, the system's certificates.
+class Reach(Struct, frozen=True):
+    """How a daemon is reached: its URL, and the path of its socket, if it has one."""
 
-    Raises:
-        Refused: ``url`` or ``token`` is none.
-    """
-    try:
-        base = httpx.URL(f"{url.rstrip('/')}/api/v1")
-    except httpx.InvalidURL as error:
-        raise Refused(f"the URL {url!r} can't be used ({error}); for example {URL}") from None
-    if base.scheme not in ("http", "https") or not base.host:
-        raise Refused(f"the URL {url!r} is not one of HTTP; for example {URL}")
-    if not token.isascii() or not token.isprintable():
-        raise Refused("the token can't be used; one looks like kt_ and some letters")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    usual = {"headers": headers, "timeout": _TIMEOUT, "limits": _LIMITS, "trust_env": False}
-    verified = {"verify": ssl.create_default_context()} if base.scheme == "https" else {}
-    return {"base_url": base, **usual, **verified}
+    place: str
+    base: httpx.URL
+    path: str | None = None
+
+    @classmethod
+    def of(cls, url: str) -> "Reach":
+        """Read a URL, or ``unix:`` and a path.
+
+        Raises:
+            Refused: ``url`` is neither.
+        """
+        if url.startswith(_UNIX):
+            if not (path := url.removeprefix(_UNIX)) or "\0" in path:
+                raise Refused(f"{url!r} names no socket; for example unix:/run/kala-trio.sock")
+            return cls(url, httpx.URL(f"http://localhost{_API}"), path)
+        try:
+            base = httpx.URL(f"{url.rstrip('/')}{_API}")
+        except httpx.InvalidURL as error:
+            raise Refused(f"the URL {url!r} can't be used ({error}); for example {URL}") from None
+        if base.scheme not in ("http", "https") or not base.host:
+            raise Refused(f"the URL {url!r} is not one of HTTP; for example {URL}")
+        # Without a password that it may have.
+        return cls(f"{base.scheme}://{base.netloc.decode()}", base)
+
+    def options(self, token: str) -> dict[str, Any]:
+        """Return what an ``httpx`` client is made with, beside ``transport``: no proxies.
+
+        Raises:
+            Refused: ``token`` is none.
+        """
+        if not token.isascii() or not token.isprintable():
+            raise Refused("the token can't be used; one looks like kt_ and some letters")
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return {"base_url": self.base, "headers": headers, "timeout": _TIMEOUT, "trust_env": False}
+
+    def transport(self) -> dict[str, Any]:
+        """Return what its ``transport`` is made with: the certificates are those of the system."""
+        is_secure = self.base.scheme == "https"
+        # One that trusts nobody is had in no time, and is not asked.
+        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        verify = ssl.create_default_context() if is_secure else nobody
+        return {"uds": self.path, "limits": _LIMITS, "verify": verify, "trust_env": False}
 
 
 def request(http: httpx.Client | httpx.AsyncClient, ask: Ask[T]) -> httpx.Request:
@@ -74,12 +105,13 @@ def request(http: httpx.Client | httpx.AsyncClient, ask: Ask[T]) -> httpx.Reques
 class Tries(Generic[T]):
     """The tries at one request: how many, after what pauses, and what the earlier ones tell."""
 
-    def __init__(self, ask: Ask[T], pauses: Sequence[float]) -> None:
-        """Allow one, and after each pause one more, if that does no harm.
+    def __init__(self, ask: Ask[T], pauses: Sequence[float], place: str) -> None:
+        """Allow one to reach ``place``, and after each pause one more, if that does no harm.
 
         Where there are pauses, what came too soon (429) is repeated when it was told to.
         """
         self._ask = ask
+        self._place = place
         self._pauses = iter(pauses if ask.repeatable else ())
         # Nothing was done of what came too soon, so all of that may be repeated.
         self._waits = repeat(0.0, _MOST_WAITS if pauses else 0)
@@ -93,11 +125,11 @@ class Tries(Generic[T]):
         """
         is_done = answer.status_code == 404 and self._may_be_done and self._ask.ends
         if not (answer.is_success or is_done):
-            raise _error(answer)
+            raise _error(answer, self._place)
         try:
             return self._ask.read(answer)
         except (KeyError, TypeError, ValueError, AttributeError, msgspec.MsgspecError):
-            raise Refused(_stranger(answer), answer.status_code) from None
+            raise Refused(_stranger(answer, self._place), answer.status_code) from None
 
     def pause_after(self, error: httpx.TransportError | NotDone) -> float:
         """Return how long to wait before the next try, after one that raised one of ``FAILURES``.
@@ -105,7 +137,7 @@ class Tries(Generic[T]):
         Raises:
             NotDone: there is none, and that is why.
         """
-        failure = _lost(error) if isinstance(error, httpx.TransportError) else error
+        failure = error if isinstance(error, NotDone) else _lost(error, self._place)
         self._may_be_done |= isinstance(failure, Unanswered)
         wanted = failure.retry_after or 0.0 if isinstance(failure, TryLater) else 0.0
         is_hopeless = isinstance(failure, Refused) or failure.status == _BUG
@@ -125,18 +157,23 @@ FAILURES = (httpx.TransportError, TryLater, Unanswered)
 
 
 @contextmanager
-def reading() -> Iterator[None]:
-    """Tell of a connection that breaks while a body is read."""
+def reading(place: str) -> Iterator[None]:
+    """Tell of a connection to ``place`` that breaks while a body is read."""
     try:
         yield
     except httpx.TransportError as error:
-        raise _lost(error) from error
+        raise _lost(error, place) from error
 
 
-def _lost(error: httpx.TransportError) -> NotDone:
+def _lost(error: httpx.TransportError, where: str) -> NotDone:
     """Return what an exchange that broke means: that nothing was sent, or that nobody knows."""
-    where, what = _place(error.request.url), str(error) or type(error).__name__
+    what = str(error) or type(error).__name__
     match error:
+        case httpx.ConnectError() if distrust := _distrust(error):
+            return Refused(
+                f"the certificate of {where} is not trusted: {distrust}; if it is as it should be, "
+                "let SSL_CERT_FILE name a file with its authority"
+            )
         case httpx.ConnectError() | httpx.ConnectTimeout() | httpx.PoolTimeout():
             return TryLater(f"no kala-trio can be reached at {where}: {what}")
         case httpx.UnsupportedProtocol() | httpx.LocalProtocolError():
@@ -145,14 +182,23 @@ def _lost(error: httpx.TransportError) -> NotDone:
             return Unanswered(f"the connection to {where} broke before all was answered: {what}")
 
 
-def _error(answer: httpx.Response) -> NotDone:
+def _distrust(error: BaseException | None) -> str:
+    """Return why a certificate was not trusted, if that is what an error comes from."""
+    while error:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return error.verify_message
+        error = error.__cause__ or error.__context__
+    return ""
+
+
+def _error(answer: httpx.Response, place: str) -> NotDone:
     status = answer.status_code
     try:
         sentence = str(msgspec.json.decode(answer.content)["error"])
     except (KeyError, TypeError, msgspec.MsgspecError):
         if status < 500:
-            return Refused(_stranger(answer), status)
-        sentence = _stranger(answer)
+            return Refused(_stranger(answer, place), status)
+        sentence = _stranger(answer, place)
     if status in (_TOO_SOON, 503):
         after = answer.headers.get("Retry-After", "")
         return TryLater(sentence, status, float(after) if after.isdecimal() else None)
@@ -161,12 +207,6 @@ def _error(answer: httpx.Response) -> NotDone:
     return _ERRORS.get(status, Refused)(sentence, status)
 
 
-def _stranger(answer: httpx.Response) -> str:
-    url = answer.request.url
-    asked = f"{answer.request.method} {_place(url)}{url.path}"
+def _stranger(answer: httpx.Response, place: str) -> str:
+    asked = f"{answer.request.method} {place}{answer.request.url.path}"
     return f"{asked} was answered with {answer.status_code}, not as kala-trio does; is it the URL?"
-
-
-def _place(url: httpx.URL) -> str:
-    """Return where a URL leads, without a password that it may have."""
-    return f"{url.scheme}://{url.netloc.decode()}"

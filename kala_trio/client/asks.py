@@ -28,13 +28,7 @@ _USUAL_PAGE = 100
 
 
 class Job(Keys):
-    """A job as the API shows it: a dict of its keys.
-
-    ``version`` is what an edit may name, so that it changes nothing that somebody else has changed
-    meanwhile; None where a job stands in a list.
-    """
-
-    version: int | None = None
+    """A job as the API shows it: a dict of its keys."""
 
     @property
     def id(self) -> str:
@@ -45,6 +39,11 @@ class Job(Keys):
     def name(self) -> str:
         """The job's name, which others may have, too."""
         return str(self["name"])
+
+    @property
+    def version(self) -> int:
+        """What an edit may name, to change nothing that somebody else has changed meanwhile."""
+        return int(self["version"])
 
 
 class Page(Struct, Generic[T], frozen=True):
@@ -82,6 +81,15 @@ def create(keys: Mapping[str, object], job_id: str | uuid.UUID | None) -> Ask[st
 def create_all(jobs: Iterable[Mapping[str, object]]) -> Ask[list[str]]:
     """Create all of these jobs, or none."""
     return _post("/job/bulk/", lambda answer: [*_json(answer)["ids"]], [*jobs])
+
+
+def apply(
+    create: Iterable[Mapping[str, object]],
+    edit: Iterable[Mapping[str, object]],
+    delete: Iterable[Mapping[str, object]],
+) -> Ask[None]:
+    """Make all of these changes, or none."""
+    return _post("/apply/", _nothing, {"create": [*create], "edit": [*edit], "delete": [*delete]})
 
 
 def get(job_id: str) -> Ask[Job]:
@@ -264,9 +272,7 @@ def _id(answer: httpx.Response) -> str:
 
 
 def _job(answer: httpx.Response) -> Job:
-    job = Job(_json(answer)["job"])
-    job.version = int(answer.headers["ETag"].removeprefix("W/").strip('"'))
-    return job
+    return Job(_json(answer)["job"])
 
 
 def _member(name: str) -> Callable[[httpx.Response], Any]:

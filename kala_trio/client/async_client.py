@@ -10,7 +10,7 @@ import httpx
 import trio
 
 from kala_trio.client import asks
-from kala_trio.client.answers import FAILURES, PAUSES, URL, Tries, options, reading, request
+from kala_trio.client.answers import FAILURES, PAUSES, URL, Reach, Tries, reading, request
 from kala_trio.client.asks import Ask, Job, Keys, Page, When
 
 T = TypeVar("T")
@@ -29,9 +29,13 @@ class AsyncClient:
     ) -> None:
         """Ask the daemon at ``url``; repeat what may be, after each of these pauses, in seconds.
 
-        Where it asks for a token it gets ``token``.
+        That of a socket in the file system is ``unix:`` and its path. Where the daemon asks for a
+        token it gets ``token``.
         """
-        self._http = httpx.AsyncClient(**options(url, token))
+        reach = Reach.of(url)
+        transport = httpx.AsyncHTTPTransport(**reach.transport())
+        self._http = httpx.AsyncClient(transport=transport, **reach.options(token))
+        self._place = reach.place
         self._pauses = tuple(pauses)
 
     async def __aenter__(self) -> Self:
@@ -62,6 +66,19 @@ class AsyncClient:
     async def create_all(self, jobs: Iterable[Mapping[str, object]]) -> list[str]:
         """Create all of these jobs, 500 at most, or none; return their ids in the same order."""
         return await self._carry_out(asks.create_all(jobs))
+
+    async def apply(
+        self,
+        create: Iterable[Mapping[str, object]] = (),
+        edit: Iterable[Mapping[str, object]] = (),
+        delete: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        """Create, edit and delete jobs, each by its ``id``: make all of these changes, or none.
+
+        Those to create have ids of the caller's, UUIDs, so that all may name each other. To edit
+        and to delete each has the ``version`` that was read, too.
+        """
+        await self._carry_out(asks.apply(create, edit, delete))
 
     async def get(self, job_id: str) -> Job:
         """Return a job."""
@@ -160,7 +177,7 @@ class AsyncClient:
         """Yield what a run writes, from its beginning, as it writes it, until it is over."""
         answer = await self._carry_out(asks.follow(run_id))
         async with aclosing(answer):
-            with reading():
+            with reading(self._place):
                 async for data in answer.aiter_bytes():
                     yield data
 
@@ -181,7 +198,7 @@ class AsyncClient:
         return await self._carry_out(asks.stats())
 
     async def _carry_out(self, ask: Ask[T]) -> T:
-        tries = Tries(ask, self._pauses)
+        tries = Tries(ask, self._pauses, self._place)
         while True:
             try:
                 answer = await self._http.send(request(self._http, ask), stream=ask.streams)

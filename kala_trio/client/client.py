@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 import httpx
 
 from kala_trio.client import asks
-from kala_trio.client.answers import FAILURES, PAUSES, URL, Tries, options, reading, request
+from kala_trio.client.answers import FAILURES, PAUSES, URL, Reach, Tries, reading, request
 from kala_trio.client.asks import Ask, Job, Keys, Page, When
 
 T = TypeVar("T")
@@ -29,9 +29,13 @@ class Client:
     ) -> None:
         """Ask the daemon at ``url``; repeat what may be, after each of these pauses, in seconds.
 
-        Where it asks for a token it gets ``token``.
+        That of a socket in the file system is ``unix:`` and its path. Where the daemon asks for a
+        token it gets ``token``.
         """
-        self._http = httpx.Client(**options(url, token))
+        reach = Reach.of(url)
+        transport = httpx.HTTPTransport(**reach.transport())
+        self._http = httpx.Client(transport=transport, **reach.options(token))
+        self._place = reach.place
         self._pauses = tuple(pauses)
 
     def __enter__(self) -> Self:
@@ -62,6 +66,19 @@ class Client:
     def create_all(self, jobs: Iterable[Mapping[str, object]]) -> list[str]:
         """Create all of these jobs, 500 at most, or none; return their ids in the same order."""
         return self._carry_out(asks.create_all(jobs))
+
+    def apply(
+        self,
+        create: Iterable[Mapping[str, object]] = (),
+        edit: Iterable[Mapping[str, object]] = (),
+        delete: Iterable[Mapping[str, object]] = (),
+    ) -> None:
+        """Create, edit and delete jobs, each by its ``id``: make all of these changes, or none.
+
+        Those to create have ids of the caller's, UUIDs, so that all may name each other. To edit
+        and to delete each has the ``version`` that was read, too.
+        """
+        self._carry_out(asks.apply(create, edit, delete))
 
     def get(self, job_id: str) -> Job:
         """Return a job."""
@@ -159,7 +176,7 @@ class Client:
     def follow(self, run_id: str) -> Generator[bytes, None, None]:
         """Yield what a run writes, from its beginning, as it writes it, until it is over."""
         answer = self._carry_out(asks.follow(run_id))
-        with closing(answer), reading():
+        with closing(answer), reading(self._place):
             yield from answer.iter_bytes()
 
     def missed(self, job_id: str) -> list[Keys]:
@@ -179,7 +196,7 @@ class Client:
         return self._carry_out(asks.stats())
 
     def _carry_out(self, ask: Ask[T]) -> T:
-        tries = Tries(ask, self._pauses)
+        tries = Tries(ask, self._pauses, self._place)
         while True:
             try:
                 answer = self._http.send(request(self._http, ask), stream=ask.streams)

@@ -44,9 +44,14 @@ class Cron(Struct, frozen=True):
     def next_after(self, t: datetime) -> Occurrence | None:
         """Return the first occurrence later than the aware instant ``t`` (rule S6)."""
         first = (t - EPOCH) // _SECOND + 1
-        for piece in self._pieces(first, min(first + _HORIZON, LAST)):
-            if (found := piece.first()) is not None:
-                return _occurrence(found)
+        end = min(first + _HORIZON, LAST)
+        while first <= end:
+            # A year at a time, since the jumps of a clock in all of them would take long to find.
+            last = min(first + _YEAR, end)
+            for piece in self._pieces(first, last):
+                if (found := piece.first()) is not None:
+                    return _occurrence(found)
+            first = last + 1
         return None
 
     def last_at(self, t: datetime) -> Occurrence | None:

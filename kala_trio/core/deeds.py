@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import assert_never
 
 from kala_trio.core.messages import (
+    Apply,
     Cancel,
     Create,
     CreateAll,
@@ -25,25 +26,35 @@ def deeds_of(request: Request, who: str, at: datetime) -> Iterator[Deed]:
         yield Deed(at, who, what, subject)
 
 
+_WHAT: dict[type[Request], str] = {
+    Create: "create",
+    Edit: "edit",
+    Delete: "delete",
+    Start: "start",
+    Enable: "enable",
+    Disable: "disable",
+}
+
+
 def _done(request: Request) -> Iterator[tuple[str, str]]:
     match request:
-        case Create(job_id):
-            yield "create", job_id
+        case (
+            Create(job_id)
+            | Edit(job_id)
+            | Delete(job_id)
+            | Start(job_id)
+            | Enable(job_id)
+            | Disable(job_id)
+        ):
+            yield _WHAT[type(request)], job_id
         case CreateAll(creates):
-            for each in creates:
-                yield "create", each.job_id
-        case Edit(job_id):
-            yield "edit", job_id
-        case Delete(job_id):
-            yield "delete", job_id
+            for create in creates:
+                yield from _done(create)
+        case Apply():
+            for change in request.changes:
+                yield from _done(change)
         case DeleteAll():
             yield "delete", "all"
-        case Start(job_id):
-            yield "start", job_id
-        case Enable(job_id):
-            yield "enable", job_id
-        case Disable(job_id):
-            yield "disable", job_id
         case Cancel(run_id):
             yield "cancel", run_id
         case _:

@@ -150,7 +150,8 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a client writes; ``core.checks.definition.check`` holds what makes one acceptable.
 
     ``schedule`` (rule S1), ``time_zone`` (an IANA name) and ``epsilon`` (an ISO 8601 duration) are
-    kept as they were written; empty means absent. A child (``parent_jobs``) has no schedule (D1).
+    kept as they were written; empty means absent. ``file_set`` names the job files that the
+    job comes from (rule M11). A child (``parent_jobs``) has no schedule (D1).
     A job has either a command or, if it is remote, ``remote_properties`` (Q1).
     """
 
@@ -167,6 +168,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     resume_at_next_scheduled_time: bool = False
     rerun_lost: bool = False
     tags: tuple[str, ...] = ()
+    file_set: str = ""
     remote_properties: Remote | None = None
     template_delimiters: str = ""
     policy: Policy = Policy()
@@ -176,6 +178,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     reporting: Reporting = Reporting()
 
 
+_OWN = ("tags", "file_set")
 GROUPS: dict[str, type[Struct]] = {
     "policy": Policy,
     "retrying": Retrying,
@@ -204,7 +207,7 @@ def from_keys(given: Mapping[str, Any]) -> Definition:
 
 def unusual(definition: Definition) -> dict[str, Any]:
     """Return the keys that Kala has not, where they do not have their default."""
-    own = {"tags": definition.tags} if definition.tags else {}
+    own = {key: getattr(definition, key) for key in _OWN if getattr(definition, key)}
     return own | {
         key: value for name in GROUPS for key, value in _changed(getattr(definition, name)).items()
     }

@@ -31,8 +31,11 @@ class Refused(KalaTrioError):
         self.found = found
         self.example = example
 
-    def within(self, position: int) -> "Refused":
-        """Return the same of the field of an entry of a list, by its position from 0."""
+    def within(self, position: int | str) -> "Refused":
+        """Return the same of the field of an entry of a list, by its position from 0.
+
+        Where there are several lists ``position`` begins with the name of one: ``edit.0``.
+        """
         field = f"{position}.{self.field}"
         return Refused(field, self.problem, found=self.found, example=self.example)
 

@@ -1,7 +1,8 @@
 """Who follows whom: parents, children, failure jobs; circles, and what goes with a deletion."""
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
 
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Refused
@@ -20,9 +21,9 @@ def check_edges(state: State, definition: Definition, edited: Job | None = None)
     parents, failure_job = definition.parent_jobs, definition.on_failure_job
     for parent in parents:
         if parent not in state.jobs:
-            raise _no_such_job("parent_jobs", parent)
+            raise no_such_job("parent_jobs", parent)
     if failure_job and failure_job not in state.jobs:
-        raise _no_such_job("on_failure_job", failure_job)
+        raise no_such_job("on_failure_job", failure_job)
     job_id = edited.id if edited else ""
     entrances = {job_id, *parents, *state.failing_into(job_id)}
     if failure_job and not entrances.isdisjoint(_reached(state, [failure_job], job_id)):
@@ -44,7 +45,20 @@ def check_edges(state: State, definition: Definition, edited: Job | None = None)
                 )
 
 
-def _no_such_job(field: str, found: str) -> Refused:
+def circle(causes: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return jobs that lead to each other, the first and the last the same; none if none do.
+
+    ``causes`` are for each job those that trigger it, whether by success or by failure.
+    """
+    try:
+        TopologicalSorter(causes).prepare()
+    except CycleError as error:
+        return [*error.args[1]]
+    return []
+
+
+def no_such_job(field: str, found: str) -> Refused:
+    """Return the refusal of an id that no job has."""
     example = "the id of a job that GET /api/v1/job/ lists"
     return Refused(field, "there is no such job", found=found, example=example)
 

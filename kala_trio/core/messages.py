@@ -23,9 +23,10 @@ class CreateAll(Struct, frozen=True, tag=True):
 
 
 class Delete(Struct, frozen=True, tag=True):
-    """Delete one job (rules M3, D5)."""
+    """Delete one job (rules M3, D5); ``version`` as of an ``Edit``."""
 
     job_id: str
+    version: int | None = None
 
 
 class DeleteAll(Struct, frozen=True, tag=True):
@@ -41,6 +42,23 @@ class Edit(Struct, frozen=True, tag=True):
     job_id: str
     definition: Definition
     version: int | None = None
+
+
+class Apply(Struct, frozen=True, tag=True):
+    """Make all of these changes, each of another job, or none (rules M10, M11).
+
+    They may name jobs that are created here, in whatever order; only those that are named here are
+    deleted.
+    """
+
+    creates: tuple[Create, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    deletes: tuple[Delete, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Create | Edit | Delete, ...]:
+        """All of them, in the order in which they are made."""
+        return *self.creates, *self.edits, *self.deletes
 
 
 class Start(Struct, frozen=True, tag=True):
@@ -85,7 +103,7 @@ class Stop(Struct, frozen=True, tag=True):
     """The daemon is stopping: start no attempt any more (rule C4)."""
 
 
-Request = Create | CreateAll | Edit | Delete | DeleteAll | Start | Enable | Disable | Cancel
+Request = Create | CreateAll | Edit | Delete | DeleteAll | Apply | Start | Enable | Disable | Cancel
 Event = Request | Tick | AttemptEnded | Stop
 
 

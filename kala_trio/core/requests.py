@@ -5,9 +5,12 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from kala_trio.core import graph
-from kala_trio.core.errors import Conflict, KalaTrioError, Outdated, Refused
+from kala_trio.core.changes import check_all, check_version
+from kala_trio.core.definition import Definition
+from kala_trio.core.errors import Conflict, KalaTrioError, Refused
 from kala_trio.core.job import Cause, Job, Progress, Reason, Trigger
 from kala_trio.core.messages import (
+    Apply,
     Cancel,
     Create,
     CreateAll,
@@ -61,9 +64,14 @@ class Requests:
                     self._create(request)
             case CreateAll(creates):
                 self._create_all(creates)
-            case Edit():
-                self._edit(job(request.job_id), request)
-            case Delete(job_id):
+            case Edit(job_id, definition, version):
+                check_version(self._state, job_id, version)
+                graph.check_edges(self._state, definition, job(job_id))
+                self._edit(job(job_id), definition)
+            case Apply():
+                self._apply(request)
+            case Delete(job_id, version):
+                check_version(self._state, job_id, version)
                 self._delete(self._gone_with(job(job_id)))
             case DeleteAll():
                 self._delete(sorted(self._state.jobs, key=lambda each: job(each).number))
@@ -81,8 +89,11 @@ class Requests:
     def _create(self, event: Create) -> None:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
-        self._slots.check_room_for_job()
+        self._slots.check_room_for_jobs(1)
         graph.check_edges(self._state, event.definition)
+        self._take_in(event)
+
+    def _take_in(self, event: Create) -> None:
         job = Job(event.job_id, self._jobs_created + 1, self._state.now, event.definition)
         first = first_occurrence(job)
         self._jobs_created = job.number
@@ -104,17 +115,20 @@ class Requests:
                 raise error.within(position) from None
             raise
 
-    def _edit(self, job: Job, event: Edit) -> None:
+    def _apply(self, event: Apply) -> None:
+        """Make all changes or none (rules M10, M11): what may be refused is known before."""
+        check_all(self._state, event)
+        self._slots.check_room_for_jobs(len(event.creates) - len(event.deletes))
+        for create in event.creates:
+            self._take_in(create)
+        for edit in event.edits:
+            self._edit(self._state.jobs[edit.job_id], edit.definition)
+        self._delete([each.job_id for each in event.deletes])
+
+    def _edit(self, job: Job, definition: Definition) -> None:
         """Put another definition in the place of a job's own: rules M4, M5."""
-        version = self._state.progress[job.id].version
-        if event.version not in (None, version):
-            raise Outdated(
-                f"job {job.id!r} was changed since it was read: it is at version {version}, not "
-                f"{event.version}; read it again, and change that"
-            )
-        graph.check_edges(self._state, event.definition, job)
-        edited = replace(job, definition=event.definition)
-        is_rescheduled = not is_timed_alike(job, event.definition)
+        edited = replace(job, definition=definition)
+        is_rescheduled = not is_timed_alike(job, definition)
         if not is_rescheduled:
             self._state.keep(edited)
         else:
@@ -122,7 +136,7 @@ class Requests:
             self._reschedule(job, edited)
         for run_id in self._state.progress[job.id].running:
             self._slots.occupy(run_id, edited)
-        if event.definition.disabled:
+        if definition.disabled:
             self._disable(edited)
         else:
             self._enable(edited)

@@ -54,12 +54,13 @@ class Slots:
             for job_id, hold in self._state.held.items():
                 self._line_up(job_id, hold)
 
-    def check_room_for_job(self) -> None:
-        """Raise Conflict where there are as many jobs as there may be (rule M9)."""
-        if 0 < self._most_jobs <= len(self._state.jobs):
+    def check_room_for_jobs(self, more: int) -> None:
+        """Raise Conflict where ``more`` jobs would be more than there may be (rule M9)."""
+        if more > 0 and 0 < self._most_jobs < len(self._state.jobs) + more:
+            beyond = len(self._state.jobs) + more - self._most_jobs
             raise Conflict(
-                f"there may be {self._most_jobs} jobs at most (--max-jobs), and this would be one "
-                "more; delete some first"
+                f"there may be {self._most_jobs} jobs at most (--max-jobs), and this would be "
+                f"{'one' if beyond == 1 else beyond} more; delete some first"
             )
 
     def full(self, job: Job) -> str | None:

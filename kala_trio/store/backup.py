@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from kala_trio.core.errors import Refused, Unavailable
-from kala_trio.store.connection import APPLICATION_ID, open_database
+from kala_trio.store.connection import not_ours, open_database, refuse_foreign
 
 # So many of SQLite's instructions are a step of some milliseconds, and a megabyte or two.
 _INSTRUCTIONS = 50_000
@@ -30,7 +30,7 @@ def back_up(path: Path, target: Path, tell: Callable[[float], None]) -> None:
         problem = "is there already; move it away, or give another name"
         raise Refused("FILE", problem, found=os.fspath(target), example=_another(target))
     if not path.is_file():
-        raise _not_ours("is no file", path)
+        raise not_ours("is no file", path)
     try:
         descriptor, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
     except OSError as error:
@@ -63,14 +63,7 @@ def _copy(path: Path, unfinished: Path, descriptor: int, tell: Callable[[float],
         return 0
 
     with closing(open_database(path, read_only=True)) as database:
-        try:
-            (application,) = database.execute("PRAGMA application_id").fetchone()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
-                raise
-            raise _not_ours("is no database", path) from error
-        if application != APPLICATION_ID:
-            raise _not_ours("is no database of kala-trio", path)
+        refuse_foreign(database, path)
         whole = _size(database)
         # One statement reads one state, whatever is committed meanwhile; Connection.backup would
         # begin again after each commit.
@@ -95,10 +88,6 @@ def _sync_directory(directory: Path) -> None:
 
 def _another(target: Path) -> str:
     return f'"{target.stem}-2{target.suffix}"'
-
-
-def _not_ours(problem: str, path: Path) -> Refused:
-    return Refused("--db", problem, found=os.fspath(path), example='"/var/lib/kala-trio/kala.db"')
 
 
 def _unavailable(path: Path, target: Path, why: object) -> Unavailable:

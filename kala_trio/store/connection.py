@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kala_trio.core.errors import CannotStart
+from kala_trio.core.errors import CannotStart, Refused
 
 APPLICATION_ID = 0x6B616C61  # "kala", which file(1) can show
 VERSION = 4
@@ -52,7 +52,7 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
         CannotStart: the file is not ours, or a newer version's.
         sqlite3.Error: the file cannot be read or written.
     """
-    application, version = _pragma(database, "application_id"), _pragma(database, "user_version")
+    application, version = pragma(database, "application_id"), pragma(database, "user_version")
     if application != APPLICATION_ID and (application or version or _has_tables(database)):
         raise CannotStart(
             f"database: {path} belongs to another program; give a path of its own, "
@@ -69,6 +69,28 @@ def prepare(database: sqlite3.Connection, path: Path) -> None:
     # A file that needs no change is not written: a full disk need not keep it from being opened.
     if version < VERSION:
         _migrate(database, version)
+
+
+def refuse_foreign(database: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file, opened to be read, that is no database of kala-trio, of whatever version.
+
+    Raises:
+        Refused: naming ``--db``.
+        sqlite3.Error: the file cannot be read.
+    """
+    try:
+        application = pragma(database, "application_id")
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise not_ours("is no database", path) from error
+    if application != APPLICATION_ID:
+        raise not_ours("is no database of kala-trio", path)
+
+
+def not_ours(problem: str, path: Path) -> Refused:
+    """Return the refusal of a path that somebody has given for a database."""
+    return Refused("--db", problem, found=str(path), example='"/var/lib/kala-trio/kala.db"')
 
 
 def _migrate(database: sqlite3.Connection, version: int) -> None:
@@ -90,5 +112,6 @@ def _has_tables(database: sqlite3.Connection) -> bool:
     return bool(database.execute(query).fetchone()[0])
 
 
-def _pragma(database: sqlite3.Connection, name: str) -> int:
+def pragma(database: sqlite3.Connection, name: str) -> int:
+    """Return what the file says under a name that SQLite knows."""
     return int(database.execute(f"PRAGMA {name}").fetchone()[0])

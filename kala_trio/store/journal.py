@@ -16,9 +16,18 @@ from kala_trio.core.errors import CannotStart, Unavailable
 from kala_trio.core.job import Attempt, Job, Progress, Queue, Run, Value
 from kala_trio.core.messages import Deed, ForgetJob, ForgetQueue, Keep, Record, Snapshot
 from kala_trio.store import rows
-from kala_trio.store.connection import WRITE_NOTHING, atomic, open_database, prepare
+from kala_trio.store.connection import (
+    VERSION,
+    WRITE_NOTHING,
+    atomic,
+    not_ours,
+    open_database,
+    pragma,
+    prepare,
+    refuse_foreign,
+)
 from kala_trio.store.outbox import Delivery
-from kala_trio.store.trouble import UNREADABLE, primary, refuse_damaged_log, sentence
+from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
 _ATTEMPTS_AT_ONCE = 500
@@ -272,6 +281,23 @@ def _hold(path: Path) -> int:
             "process), or give a path of its own, for example --db ~/kala.db"
         ) from None
     return descriptor
+
+
+def read_snapshot(path: Path) -> Snapshot:
+    """Return all that a scheduler needs to go on, whether a daemon writes the file or not.
+
+    Raises:
+        Refused: ``path`` is not a database of kala-trio, or not of this version.
+        Unavailable: it can't be read now.
+    """
+    if not path.is_file():
+        raise not_ours("is no file", path)
+    with look_into(path) as database:
+        refuse_foreign(database, path)
+        if pragma(database, "user_version") != VERSION:
+            problem = "was made by another version of kala-trio; run the daemon of this one on it"
+            raise not_ours(problem, path)
+        return _load(database)
 
 
 def _load(database: sqlite3.Connection) -> Snapshot:

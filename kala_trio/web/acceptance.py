@@ -11,7 +11,7 @@ from kala_trio.core.checks.timing import check_interval
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
-from kala_trio.core.messages import Create
+from kala_trio.core.messages import Apply, Create, Delete, Edit
 from kala_trio.templates import accepted
 
 
@@ -52,13 +52,32 @@ class Acceptance(Struct, frozen=True):
             most=bodies.MOST_JOBS,
             new_id=lambda: beginning + self.new_id()[8:],
         )
-        creates = []
-        for position, (job_id, definition) in enumerate(jobs):
-            try:
-                creates.append(Create(job_id, self._checked(definition)))
-            except Refused as error:
-                raise error.within(position) from None
-        return tuple(creates)
+        return tuple(
+            Create(job_id, self._checked_at(position, definition))
+            for position, (job_id, definition) in enumerate(jobs)
+        )
+
+    def changes(self, body: bytes) -> Apply:
+        """Read changes of many jobs."""
+        owner = self.default_owner
+        read = bodies.decode_changes(body, default_owner=owner, most=bodies.MOST_CHANGES)
+        return Apply(
+            tuple(
+                Create(job_id, self._checked_at(f"create.{position}", definition))
+                for position, (job_id, definition) in enumerate(read.creates)
+            ),
+            tuple(
+                Edit(job_id, self._checked_at(f"edit.{position}", definition), version)
+                for position, (job_id, version, definition) in enumerate(read.edits)
+            ),
+            tuple(Delete(job_id, version) for job_id, version in read.deletes),
+        )
+
+    def _checked_at(self, place: int | str, definition: Definition) -> Definition:
+        try:
+            return self._checked(definition)
+        except Refused as error:
+            raise error.within(place) from None
 
     def _checked(self, definition: Definition) -> Definition:
         addresses = definition.reporting.notify_email

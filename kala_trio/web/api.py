@@ -45,11 +45,11 @@ T = TypeVar("T")
 
 _MEBIBYTE = 1024 * 1024
 _LARGEST_BODY = 1 * _MEBIBYTE
-_LISTS = "/api/v1/job/bulk/"
+_LISTS = {"/api/v1/job/bulk/", "/api/v1/apply/"}
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
 # A UUID, as it is or in quotes.
-_KEY = re.compile(f'"?({bodies.ID})"?')
+_KEY = re.compile(f'"?({bodies.ID.pattern})"?')
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -189,4 +189,4 @@ class _Sized(TrioRequest):
 
 
 def _largest(path: str) -> int:
-    return _LARGEST_LIST if path == _LISTS else _LARGEST_BODY
+    return _LARGEST_LIST if path in _LISTS else _LARGEST_BODY

@@ -1,8 +1,9 @@
-"""The routes that change a job which is there, or a run: PUT, PATCH, and to cancel."""
+"""The routes that change what is there: PUT and PATCH of a job, many changes, and to cancel."""
 
 import re
 from collections.abc import Awaitable, Callable
 
+import trio
 from quart import Response, request
 
 from kala_trio import wire
@@ -10,6 +11,7 @@ from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Outdated, Refused, no_run
 from kala_trio.core.messages import Cancel, Edit, Request
 from kala_trio.store.reader import JobView, Reader
+from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import found, json_answer, nothing
 from kala_trio.web.application import Application
@@ -27,7 +29,8 @@ def add_edits(
     ask: Callable[[Request], Awaitable[None]],
     acceptance: Acceptance,
 ) -> None:
-    """Add the routes to ``app`` (rules M4, M5, M6)."""
+    """Add the routes to ``app`` (rules M4, M5, M6, M10)."""
+    reading = trio.CapacityLimiter(1)
 
     async def edit(job_id: str, definition: Definition, version: int | None) -> Response:
         await ask(Edit(job_id, definition, version))
@@ -53,6 +56,12 @@ def add_edits(
                 if wanted or not patience:
                     raise
         raise AssertionError("the last one returns or raises")
+
+    @app.post("/api/v1/apply/")
+    async def apply_changes() -> Response:
+        body = await request.get_data(cache=False, as_text=False, parse_form_data=False)
+        await ask(await in_thread(acceptance.changes, body, limiter=reading))
+        return nothing()
 
     @app.post("/api/v1/run/cancel/<run_id>/")
     async def cancel_run(run_id: str) -> Response:

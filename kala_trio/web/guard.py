@@ -1,15 +1,14 @@
 """The first to see a request: who may ask, what is not spoken here, and how it all ends.
 
 A page of any site can have a browser send requests to this machine, with a body that a form could
-have. So requests that a browser marks as another site's are refused, and on loopback those that
-name a host which is not this machine: a name that its owner lets point here.
+have. So requests that a browser marks as another site's are refused, and those that name a host
+which is not this one (``hosts``).
 """
 
 import math
 import re
 from collections.abc import Mapping
 from contextvars import ContextVar
-from ipaddress import ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from hypercorn.typing import (
 from kala_trio import wire
 from kala_trio.core.errors import STOPPING, Unavailable
 from kala_trio.tokens import Role, Tokens
+from kala_trio.web.hosts import Hosts
 from kala_trio.web.peers import HERE, peer_of
 from kala_trio.web.rates import Rates, Turnstile
 
@@ -72,14 +72,13 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIFramework, host: str, tokens: Tokens, rates: Rates = _UNLIMITED
+        self, app: ASGIFramework, hosts: Hosts, tokens: Tokens, rates: Rates = _UNLIMITED
     ) -> None:
-        """Guard ``app``, which is served on the address ``host`` to who has one of ``tokens``."""
+        """Guard ``app``, which is served on one of ``hosts`` to who has one of ``tokens``."""
         self._app = app
+        self._hosts = hosts
         self._tokens = tokens
         self._turnstile = Turnstile(rates)
-        self._local_only = ip_address(host).is_loopback
-        self._host = host
         self._in_progress = 0
         self._idle = trio.Event()
         self._deadline = math.inf
@@ -161,10 +160,10 @@ class Guard:
             problem = f"must be a path, found {scope['path'][:100]!r}; for example /api/v1/job/"
             return Objection(400, f"the target {problem}")
         headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
-        if problem := self._foreign(scope, headers):
-            return Objection(403, problem)
         WHO.set("")
         try:
+            if problem := self._foreign(scope, headers):
+                return Objection(403, problem)
             objection = self._unknown(scope, headers)
         except Unavailable as error:
             return Objection(503, str(error), 1)
@@ -194,8 +193,8 @@ class Guard:
     def _foreign(self, scope: HTTPScope, headers: Mapping[str, str]) -> str:
         """Object to what a browser sends for a page of another site; empty where it is none."""
         host = headers.get("host", "")
-        if self._local_only and not self._is_here(host):
-            return f"Host: is not this machine, found {host[:100]!r}; for example localhost"
+        if problem := self._hosts.objection(host, self._tokens.are_asked_for):
+            return problem
         if scope["method"] in _READING:
             return ""
         origin = headers.get("origin")
@@ -204,13 +203,6 @@ class Guard:
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "Sec-Fetch-Site: another site may change nothing here"
         return ""
-
-    def _is_here(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-            return name in ("", "localhost", self._host) or ip_address(name).is_loopback
-        except ValueError:
-            return False
 
 
 def _is_of(origin: str, host: str) -> bool:

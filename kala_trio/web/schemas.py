@@ -37,8 +37,9 @@ def schemas() -> dict[str, Schema]:
     return {
         "NewJob": new_job,
         "ListedJob": new_job | {"properties": new_job["properties"] | _REFERENCES},
+        "Changes": _changes(new_job),
         "JobPatch": _patch_of(new_job),
-        "Job": an_object(_job(), {"tags", *_OWN_KEYS, "pending", "running"}),
+        "Job": an_object(_job(), {"tags", "file_set", *_OWN_KEYS, "pending", "running"}),
         "Stat": an_object(_STAT | _later(wire.LATER_STAT, _STAT)),
         "Trigger": schema_of(Trigger),
         "Attempt": an_object(_ATTEMPT),
@@ -102,6 +103,7 @@ MEANINGS = {
     "resume_at_next_scheduled_time": "Don't catch up after downtime",
     "rerun_lost": "Run once more what was in progress when the daemon was killed",
     "tags": "To find it by, and to limit how many run at once",
+    "file_set": "The set of job files that it comes from",
     "remote_properties": "The request of a job of type 1",
     "template_delimiters": "Two marks, which make templates of command, URL, headers and body",
     "timeout": "An exact duration: how long an attempt may take",
@@ -187,6 +189,20 @@ def _new_job() -> Schema:
     return an_object(keys, keys.keys() - {"name"}) | {"additionalProperties": False} | _NEEDS
 
 
+def _changes(new_job: Schema) -> Schema:
+    """Return lists of jobs, each with its id; what was read of a job has its version, too."""
+    job_id = told(str, "A UUID", pattern=bodies.ID.pattern)
+    version = told(int, "That of the job which was read")
+    keys: dict[str, Schema] = {"create": {"id": job_id}, "edit": {"id": job_id, "version": version}}
+    jobs = {
+        name: new_job | {"properties": new_job["properties"] | own, "required": ["name", *own]}
+        for name, own in keys.items()
+    }
+    jobs["delete"] = an_object(keys["edit"])
+    lists = {name: {"type": "array", "items": each} for name, each in jobs.items()}
+    return an_object(lists, lists) | {"additionalProperties": False}
+
+
 def _written_remote() -> Schema:
     keys = {
         each: _written(f"remote_properties.{each}", hint, _REMOTE_DEFAULTS[each])
@@ -253,6 +269,7 @@ _COUNTS = {
 }
 _STATE = {
     "id": told(str, "A UUID"),
+    "version": told(int, "Each change by hand raises it"),
     "dependent_jobs": told(tuple[str, ...] | None, "The ids of its children"),
     "next_run_at": told(datetime, f"The next occurrence; {_NEVER}"),
     "metadata": an_object(_COUNTS | {"number_of_finished_runs": int}),

@@ -3,6 +3,7 @@
 import logging
 import resource
 import socket
+import ssl
 from collections.abc import Awaitable, Callable
 from functools import partial
 
@@ -10,8 +11,9 @@ import trio
 from hypercorn import Config
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework
+from msgspec import Struct
 
-from kala_trio.web.connection import Connection
+from kala_trio.web.connection import Connection, Service
 from kala_trio.web.room import Bounds, Room
 
 log = logging.getLogger(__name__)
@@ -22,25 +24,33 @@ _OTHER_DESCRIPTORS = 100
 _APOLOGIES = 50
 
 
+class Entrance(Struct, frozen=True):
+    """Where clients come in: a listening socket, and TLS if that is how they begin."""
+
+    listener: socket.socket
+    tls: ssl.SSLContext | None = None
+
+
 async def serve(
     app: ASGIFramework,
-    listener: socket.socket,
+    entrance: Entrance,
     config: Config,
     bounds: Bounds,
     until: Callable[[], Awaitable[object]],
 ) -> None:
-    """Answer by ``app`` what comes to ``listener``, until ``until`` returns.
+    """Answer by ``app`` what comes to ``entrance``, until ``until`` returns.
 
     Then connections that wait for a request are closed, and the others have the time that
     ``config`` gives them.
     """
     context = WorkerContext(None)
+    service = Service(app, config, context, entrance.tls)
     room = Room(_within_the_system(bounds))
     apologies = trio.CapacityLimiter(_APOLOGIES)
 
     async def welcome(stream: trio.SocketStream) -> None:
         try:
-            connection = Connection(app, config, context, room, stream)
+            connection = Connection(service, room, stream)
         except OSError:  # it has gone away already
             await trio.aclose_forcefully(stream)
             return
@@ -57,7 +67,7 @@ async def serve(
 
     async with trio.open_nursery() as welcoming:
         async with trio.open_nursery() as accepting:
-            listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(listener))]
+            listeners = [trio.SocketListener(trio.socket.from_stdlib_socket(entrance.listener))]
             serving = partial(trio.serve_listeners, handler_nursery=welcoming)
             accepting.start_soon(serving, welcome, listeners)
             await until()

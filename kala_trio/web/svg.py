@@ -1,7 +1,8 @@
 """Pieces of SVG as text: whatever is put into them, what comes out is well-formed.
 
 Nothing here writes a ``style``, which a strict Content-Security-Policy forbids: what is to be
-styled has a class, and what must be seen without a style sheet has attributes.
+styled has a class, and what must be seen without a style sheet has attributes. Only a drawing that
+is a file of its own has a style sheet (``alone``).
 """
 
 import re
@@ -50,6 +51,11 @@ def drawing(
         width=width,
         height=height,
     )
+
+
+def alone(svg: str, style: str) -> str:
+    """Return a whole drawing as a file that needs no page around it, with its own style sheet."""
+    return f"{svg.removesuffix('</svg>')}{element('style', written(style))}</svg>\n"
 
 
 def number(value: float) -> str:

@@ -97,7 +97,7 @@ def draw_timeline(
         title = element("title", written(f"now, {scale.time(now)}"))
         parts.append(element("line", title, class_="now", stroke="currentColor", **line))
     size = (_LEFT + _PLOT + _RIGHT, height)
-    return drawing("timeline", "img", size, "What ran and what will", *parts, about=about)
+    return drawing("timeline", "img", size, "What runs when", *parts, about=about)
 
 
 def draw_sparkline(durations: Sequence[timedelta], outcomes: Sequence[Outcome]) -> str:

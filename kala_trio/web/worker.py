@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import socket
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,9 @@ import trio
 from hypercorn import Config
 from msgspec import Struct
 
+from kala_trio.certificate import Certificate, certificate_of
 from kala_trio.core.duration import Duration
+from kala_trio.core.errors import Refused
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
 from kala_trio.runner.output import output_root
@@ -22,9 +26,12 @@ from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
 from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.hosts import Hosts
 from kala_trio.web.rates import Rates
 from kala_trio.web.room import Bounds
-from kala_trio.web.serving import serve
+from kala_trio.web.serving import Entrance, serve
+
+log = logging.getLogger("kala_trio.web.worker")  # which it is not called as a program
 
 # Of what is longer not even the beginning is looked at; what the guard takes is less.
 _LARGEST_HEAD = 64 * 1024
@@ -34,11 +41,13 @@ _NICER = 5
 _LAST_ANSWERS = 3.0
 
 
-class _Limits(Struct, frozen=True):
-    """What clients are held to."""
+class _Serving(Struct, frozen=True):
+    """How clients are served, and what they are held to."""
 
+    hosts: Hosts
     connections: Bounds
     rates: Rates
+    certificate: Certificate | None
 
 
 @click.command()
@@ -50,6 +59,9 @@ class _Limits(Struct, frozen=True):
 @click.option("--min-interval", default="", help="An exact duration.")
 @click.option("--connections", type=(int, int), default=(2000, 200), help="In all, of one.")
 @click.option("--rates", type=(int, int), default=(0, 0), help="Of one, in all.")
+@click.option("--served-as", multiple=True)
+@click.option("--tls-cert", type=click.Path(path_type=Path))
+@click.option("--tls-key", type=click.Path(path_type=Path))
 def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     """Serve the API; kala-trio starts this by itself."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -62,8 +74,15 @@ def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     acceptance = Acceptance(
         flags["default_owner"], flags["has_mail"], Duration.parse(least) if least else None
     )
-    limits = _Limits(Bounds(*flags["connections"]), Rates(*flags["rates"]))
-    trio.run(_serve, socket_fd, door_fd, db, acceptance, limits)
+    try:
+        certificate = certificate_of(flags["tls_cert"], flags["tls_key"])
+    except Refused as error:  # the files have changed since the daemon looked
+        log.error("TLS cannot be served: %s", error)
+        sys.exit(1)
+    listener = socket.socket(fileno=socket_fd)
+    hosts = Hosts.of(listener, flags["served_as"])
+    serving = _Serving(hosts, Bounds(*flags["connections"]), Rates(*flags["rates"]), certificate)
+    trio.run(_serve, listener, door_fd, db, acceptance, serving)
 
 
 def hypercorn_config() -> Config:
@@ -77,14 +96,11 @@ def hypercorn_config() -> Config:
 
 
 async def _serve(
-    socket_fd: int, door_fd: int, db: Path, acceptance: Acceptance, limits: _Limits
+    listener: socket.socket, door_fd: int, db: Path, acceptance: Acceptance, serving: _Serving
 ) -> None:
     stream = trio.SocketStream(trio.socket.from_stdlib_socket(socket.socket(fileno=door_fd)))
-    door = Door(stream)
+    door = Door(stream, partial(_load_anew, serving.certificate))
     closed = trio.Event()
-
-    listener = socket.socket(fileno=socket_fd)
-    host = listener.getsockname()[0]
 
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
@@ -96,7 +112,9 @@ async def _serve(
         output=output_root(db),
         is_closing=closed.is_set,
     )
-    guarded = Guard(app, host, Tokens(db), limits.rates)
+    tls = serving.certificate.context if serving.certificate else None
+    entrance = Entrance(listener, tls)
+    guarded = Guard(app, serving.hosts, Tokens(db), serving.rates)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
@@ -108,8 +126,20 @@ async def _serve(
             nursery.cancel_scope.cancel()
 
         nursery.start_soon(keep_door)
-        await serve(guarded, listener, hypercorn_config(), limits.connections, closed.wait)
+        await serve(guarded, entrance, hypercorn_config(), serving.connections, closed.wait)
         nursery.cancel_scope.cancel()
+
+
+def _load_anew(certificate: Certificate | None) -> None:
+    """Show the certificate that the files hold now, or the old one if that can't be used."""
+    if certificate is None:
+        log.warning("SIGHUP: there is no certificate to be loaded anew")
+        return
+    try:
+        certificate.load_anew()
+        log.warning("SIGHUP: the certificate was loaded anew")
+    except Refused as error:
+        log.error("SIGHUP: the OLD CERTIFICATE is served on: %s", error)
 
 
 if __name__ == "__main__":

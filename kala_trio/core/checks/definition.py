@@ -23,6 +23,7 @@ LONGEST = {
     "name": 1_000,
     "command": 10_000,
     "owner": 1_000,
+    "file_set": 100,
     "on_failure_job": 100,
 }
 """How many characters these keys may have."""
@@ -54,6 +55,8 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
         _check_text(field, getattr(definition, field), longest)
     if not definition.name.strip():
         raise refused("name", "a job needs a name", definition.name)
+    if definition.file_set != definition.file_set.strip():
+        raise refused("file_set", "must have no blanks around it", definition.file_set)
     if remote := definition.remote_properties:
         check_remote(definition, remote)
     else:

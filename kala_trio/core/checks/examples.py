@@ -17,6 +17,7 @@ EXAMPLES = {
     "rerun_lost": "false",
     "template_delimiters": '"{{ }}"',
     "tags": '["backup", "nightly"] or null',
+    "file_set": '"website"',
     "cron": '"0 9 * * MON-FRI"',
     "schedules": '["0 9 * * MON-FRI", "R/2030-01-01T18:00:00Z/P1M"]',
     "not_after": '"2030-12-31T23:59:59Z"',

@@ -217,7 +217,7 @@ _SECTIONS = {
         *("notify_webhook", "notify_email", "notify_on", "notify_every_time", "expect_within"),
         "ping_url",
     ),
-    "Whose it is": ("owner", "tags", "disabled"),
+    "Whose it is": ("owner", "tags", "file_set", "disabled"),
 }
 
 

@@ -56,6 +56,20 @@ class MemoryStore:
             case _:
                 assert_never(value)
 
+    def forget(self, value: Run | Missed | Notice) -> None:
+        """Drop something that is over, a run with its attempts, as if it were out of history."""
+        match value:
+            case Run():
+                self.runs.pop(value.id, None)
+                for number in range(1, value.attempts + 1):
+                    self.attempts.pop((value.id, number), None)
+            case Missed():
+                self.missed.pop((value.job_id, value.number), None)
+            case Notice():
+                self.notices.pop((value.job_id, value.number), None)
+            case _:
+                assert_never(value)
+
     def load(self) -> Snapshot:
         """Return all that a scheduler needs to go on, in the order of the journal."""
         jobs = sorted(

@@ -1,0 +1,1 @@
+"""Jobs as code: what stands in job files, and what is to be changed to have just that."""

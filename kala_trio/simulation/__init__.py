@@ -1,0 +1,1 @@
+"""``kala-trio simulate``: the scheduler on virtual time, in a world that goes by a plan."""
