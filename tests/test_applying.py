@@ -249,6 +249,11 @@ def test_a_change_of_others_meanwhile_is_not_lost(fresh: Daemon, tmp_path: Path)
         ('{"create": {}}', "body: must be lists named create, edit and delete"),
         ('{"create": [1]}', "create.0.body: must be a JSON object"),
         ('{"create": [{"name": "a", "command": "x"}]}', "create.0.id: must be a UUID"),
+        ('{"delete": [{"id": {}, "version": 1}]}', "delete.0.id: must be a UUID"),
+        (
+            '{"delete": [{"id": "%s", "version": 99999999999999999999}]}',
+            "delete.0.version: must be a whole number",
+        ),
         ('{"edit": [{"id": "%s"}]}', "edit.0.version: must be a whole number"),
         ('{"delete": [{"id": "%s", "version": "1"}]}', "delete.0.version: must be a whole number"),
         ('{"create": [{"id": "%s", "name": "a"}]}', "create.0.command: is missing"),
