@@ -184,11 +184,13 @@ def _split(body: bytes) -> Sequence[object]:
     try:
         return _ENTRIES.decode(body)
     except msgspec.ValidationError:
-        raise _bad_list("must be a JSON list of jobs", body[:100]) from None
+        found = _quotable(body[:100], body)
+        raise _bad_list("must be a JSON list of jobs", found) from None
     except (msgspec.DecodeError, RecursionError):
         entries = _decode(body)  # which tells what is wrong, unless it is half of a surrogate pair
         if not isinstance(entries, list):
-            raise _bad_list("must be a JSON list of jobs", body[:100]) from None
+            found = _quotable(body[:100], body)
+            raise _bad_list("must be a JSON list of jobs", found) from None
         return entries
 
 
@@ -276,7 +278,9 @@ def _check_kind(fields: dict[str, Any]) -> None:
 
 def _as_object(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _bad_body("must be a JSON object", value)
+        # What else it is may hold a secret.
+        found = f"a {type(value).__name__}" if isinstance(value, list | str) else value
+        raise _bad_body("must be a JSON object", found)
     return value
 
 
@@ -285,7 +289,8 @@ def _decode(body: bytes) -> object:
         text = body.decode()
     except UnicodeDecodeError as error:
         found = body[max(0, error.start - 8) : error.start + 8]
-        raise _bad_body(f"is not UTF-8 (byte {error.start})", found) from None
+        problem = f"is not UTF-8 (byte {error.start})"
+        raise _bad_body(problem, _quotable(found, body)) from None
     try:
         value: object = json.loads(
             text,
@@ -296,11 +301,11 @@ def _decode(body: bytes) -> object:
     except json.JSONDecodeError as error:
         near = text[max(0, error.pos - 20) : error.pos + 20]
         problem = f"is not JSON ({error.msg}, line {error.lineno} column {error.colno})"
-        raise _bad_body(problem, near) from None
+        raise _bad_body(problem, _quotable(near, body)) from None
     except RecursionError:
-        raise _bad_body("is nested too deeply", text) from None
+        raise _bad_body("is nested too deeply", _quotable(text, body)) from None
     except ValueError:  # an integer of more digits than Python converts
-        raise _bad_body(_OUT_OF_RANGE, text) from None
+        raise _bad_body(_OUT_OF_RANGE, _quotable(text, body)) from None
     return value
 
 
@@ -326,6 +331,11 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _bad_body(problem: str, found: object) -> Refused:
     return Refused("body", problem, found=found, example=_EXAMPLE_BODY)
+
+
+def _quotable(part: str | bytes, body: bytes) -> str | bytes:
+    """Return a part of a body that can't be read, or none of one that may hold a secret."""
+    return "…" if b"secret" in body else part
 
 
 def unknown(name: str) -> Refused:

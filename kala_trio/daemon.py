@@ -20,6 +20,7 @@ from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.delivery import Deliveries
 from kala_trio.door import Reload
+from kala_trio.exposure import exposed
 from kala_trio.heartbeat import keep_beating
 from kala_trio.listener import listening, url_of
 from kala_trio.pruning import Bounds, Pruning
@@ -153,6 +154,8 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
 def _say_where(settings: Settings, listener: socket.socket) -> None:
     where = url_of(settings, listener)
     click.echo(f"kala-trio {__version__}: {where}, database {settings.db}", err=True)
+    for sentence in exposed(settings.db):
+        log.warning("%s", sentence)
 
 
 def _has_terminal() -> bool:

@@ -17,14 +17,18 @@ from msgspec.structs import replace
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
-from kala_trio.core.definition import News
-from kala_trio.core.errors import Unavailable
+from kala_trio.core.checks.secrecy import is_url
+from kala_trio.core.definition import News, secret_named
+from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.core.job import Channel, Notice
+from kala_trio.core.url import parse_url
 from kala_trio.mail import Mailer, NotSent
 from kala_trio.report import Report, as_json, as_letter, last_words, ping_url
 from kala_trio.runner.connection import NotAnswered
+from kala_trio.runner.mask import Mask
 from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.output import output_path, read_output
+from kala_trio.runner.secret_files import text_of
 from kala_trio.store.journal import Journal
 from kala_trio.store.outbox import Delivery, Head, Outbox
 from kala_trio.store.reader import Reader
@@ -53,6 +57,8 @@ _BREATH = 0.25
 _BETWEEN_NOTES = 0.02
 _RENOTE = 1.0
 _RETRY = 60.0
+
+_RUNS = uuid.NAMESPACE_URL
 
 _Lane = tuple[str, Channel, str]
 
@@ -227,12 +233,10 @@ class Deliveries:
         report = await in_thread(self._report, notice)
         match notice.channel:
             case Channel.WEBHOOK:
-                await self._outbound.post(notice.receiver, as_json(report), "application/json")
+                await self._post(notice, as_json(report), "application/json")
                 return ""
             case Channel.PING:
-                # It is to be a UUID, which a run's id is not.
-                url = ping_url(notice, str(uuid.uuid5(uuid.NAMESPACE_URL, notice.run_id or "")))
-                await self._outbound.post(url, report.reason, "text/plain; charset=utf-8")
+                await self._post(notice, report.reason, "text/plain; charset=utf-8")
                 return ""
             case Channel.EMAIL:
                 if self._mailer is None:
@@ -240,6 +244,34 @@ class Deliveries:
                 return await self._mailer.send(as_letter(report))
             case _:
                 assert_never(notice.channel)
+
+    async def _post(self, notice: Notice, body: str, content_type: str) -> None:
+        """Send a text to the URL that a notice names; one that is a secret stays one (K4)."""
+        url = notice.receiver
+        name = secret_named(url)
+        if name:
+            url = await in_thread(self._secret_url, notice, name)
+        mask = Mask.of_texts([url, parse_url(url).path] if name else [])
+        if notice.channel is Channel.PING:
+            # It is to be a UUID, which a run's id is not.
+            url = ping_url(url, notice.news, str(uuid.uuid5(_RUNS, notice.run_id or "")))
+        try:
+            await self._outbound.post(url, body, content_type)
+        except NotAnswered as error:
+            raise NotAnswered(mask.sentence(str(error))) from None
+
+    def _secret_url(self, notice: Notice, name: str) -> str:
+        """Return the URL that a secret holds now; raises NotSent."""
+        view = self._reader.job(notice.job_id)
+        if view is None:
+            raise NotSent("the URL was a secret of the job, which is deleted")
+        try:
+            url = text_of(view.job.definition, name)
+        except (Refused, ValueError) as error:
+            raise NotSent(str(error)) from error
+        if not is_url(url):
+            raise NotSent(f"the secret {name} holds no URL of http or https")
+        return url
 
     def _report(self, notice: Notice) -> Report:
         run_id = notice.run_id

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from kala_trio.core.checks.examples import refused
-from kala_trio.core.definition import CatchUp, News, Overlap, ParentRule, Remote
+from kala_trio.core.definition import CatchUp, News, Overlap, ParentRule, Remote, Secret
 from kala_trio.core.errors import Refused
 
 Reader = Callable[[str, object], object]
@@ -104,6 +104,23 @@ def _env(name: str, value: object) -> tuple[tuple[str, str], ...]:
     return tuple((read_text(name, each), read_text(name, text)) for each, text in value.items())
 
 
+def _secrets(name: str, value: object) -> tuple[tuple[str, Secret | None], ...]:
+    """Read secrets; true stands for one that is kept. Nothing of what stands there is quoted."""
+    if value is None:
+        return ()
+    if not isinstance(value, dict):
+        raise refused(name, "must be an object of names and texts", type(value).__name__)
+    for variable, text in value.items():
+        if text is not True and not isinstance(text, str):
+            raise refused(name, "must have a text for each name, or true to keep one", variable)
+        if isinstance(text, str) and any("\ud800" <= each <= "\udfff" for each in text):
+            raise refused(name, "holds half of a surrogate pair", variable)
+    return tuple(
+        (read_text(name, variable), None if text is True else Secret(text))
+        for variable, text in value.items()
+    )
+
+
 def _type(name: str, value: object) -> bool:
     """Read what kind a job is of: whether it is remote."""
     if value not in (0, 1) or not isinstance(value, int) or isinstance(value, bool):
@@ -200,4 +217,6 @@ READERS: dict[str, Reader] = {
     "notify_every_time": _flag,
     "expect_within": read_text,
     "ping_url": read_text,
+    "secrets": _secrets,
+    "secret_files": _env,
 }

@@ -97,11 +97,11 @@ def as_letter(report: Report) -> Letter:
     )
 
 
-def ping_url(notice: Notice, run_uuid: str) -> str:
+def ping_url(url: str, news: News, run_uuid: str) -> str:
     """Return what is asked for of a server that listens for pings: the form of healthchecks.io."""
-    url, _, query = notice.receiver.partition("#")[0].partition("?")
+    url, _, query = url.partition("#")[0].partition("?")
     query = f"{query}&rid={run_uuid}" if query else f"rid={run_uuid}"
-    return f"{url.rstrip('/')}{_SUFFIXES.get(notice.news, '')}?{query}"
+    return f"{url.rstrip('/')}{_SUFFIXES.get(news, '')}?{query}"
 
 
 def last_words(written: bytes) -> str:

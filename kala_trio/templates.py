@@ -24,6 +24,7 @@ from kala_trio.core.errors import Refused
 from kala_trio.core.job import Run
 from kala_trio.core.messages import StartAttempt
 from kala_trio.core.schedule import find_zone
+from kala_trio.core.url import parse_url
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,7 +33,7 @@ NAMES = (
     *("job.id", "job.name", "job.owner", "run_id", "attempt", "scheduled_at", "cause"),
     "source_run_id",
 )
-"""What may stand in a blank."""
+"""What may stand in a blank, beside the job's secrets: ``secrets.NAME``."""
 
 _EXAMPLE = "\"echo {{ job.name }} {{ scheduled_at | date('%Y-%m-%d') }}\""
 _DELIMITERS = re.compile(r"[!#$%&()*+,./:;<=>?@\[\]^`{|}~-]{1,5}")
@@ -42,6 +43,7 @@ _LONGEST = 10_000
 _MOST_PARTS = 100
 _NOT_WRITTEN = "\0"  # which no text that is accepted holds
 _RETURN = f"{_NOT_WRITTEN}r"
+_STAND_IN = "93b65499b21149ce57e019e735cc5abd"  # for a secret, whose text is nobody's business yet
 
 
 class _Moment(Struct, frozen=True):
@@ -77,10 +79,13 @@ def accepted(definition: Definition, accepted_at: datetime) -> Definition:
         "cause": "occurrence",
         "source_run_id": "",
     }
+    values |= {f"secrets.{name}": _STAND_IN for name in definition.secrecy.names}
     checked = check(_filled_in(definition, values), accepted_at)
-    return replace(
-        checked, command=definition.command, remote_properties=definition.remote_properties
-    )
+    filled, written = checked.remote_properties, definition.remote_properties
+    if filled and written and _STAND_IN in parse_url(filled.url).origin:
+        problem = "must not have a secret for its host, which is told in errors and in the log"
+        raise refused("remote_properties.url", problem, written.url)
+    return replace(checked, command=definition.command, remote_properties=written)
 
 
 def filled_in(act: StartAttempt) -> StartAttempt:
@@ -92,9 +97,16 @@ def filled_in(act: StartAttempt) -> StartAttempt:
     definition, run = act.definition, act.run
     if not definition.template_delimiters:
         return act
-    filled = _filled_in(definition, _values(definition, run, act.number))
+    secrets = {f"secrets.{name}": each.text for name, each in definition.secrecy.secrets if each}
+    filled = _filled_in(definition, _values(definition, run, act.number) | secrets)
     if remote := filled.remote_properties:
-        check_remote(filled, remote)
+        try:
+            check_remote(filled, remote)
+        except Refused as error:
+            if not secrets:
+                raise
+            problem = "can't be sent as it is with what the job's secrets hold"
+            raise refused(error.field, problem, list(definition.secrecy.names)) from None
     return replace(act, definition=filled)
 
 
@@ -236,8 +248,14 @@ def _has_one(node: Any) -> bool:
 
 
 def _value(field: str, text: str, name: str, values: dict[str, object]) -> str:
-    if name not in NAMES:
-        raise _refused(field, f"there is no {name}; what there is: {', '.join(NAMES)}", text)
+    if name not in values:
+        problem = f"there is no {name}; what there is: {', '.join(values)}"
+        raise _refused(field, problem, text)
+    if field == "command" and name.startswith("secrets."):
+        problem = (
+            f"would show {name} in the list of processes; it is in the environment by its name"
+        )
+        raise _refused(field, problem, text)
     return str(values[name])
 
 

@@ -94,7 +94,8 @@ async def _end_when_settled(complaint: Complaint) -> None:
 def _command(settings: Settings, listener: int, door: int) -> list[str]:
     return [
         sys.executable,
-        "-P",  # the directory that the daemon was started in is no place to import from
+        # The directory that the daemon was started in is no place to import from.
+        "-I" if sys.flags.isolated else "-P",
         "-m",
         "kala_trio.web.worker",
         f"--socket-fd={listener}",

@@ -74,7 +74,11 @@ def encode_definition(definition: Definition, disabled: bool) -> dict[str, objec
 def _own_keys(definition: Definition) -> dict[str, object]:
     """Return the keys that Kala has not, but for those that are as usual."""
     own = unusual(definition)
-    return own | ({"env": dict(own["env"])} if "env" in own else {})
+    own |= {key: dict(own[key]) for key in ("env", "secret_files") if key in own}
+    # That there is one is all that anybody is told of a secret.
+    return own | (
+        {"secrets": {name: True for name, _ in own["secrets"]}} if "secrets" in own else {}
+    )
 
 
 def _plain(values: dict[str, object]) -> dict[str, object]:

@@ -87,6 +87,20 @@ def test_neither_log_nor_refusal_holds_what_a_request_keeps_secret(
         assert "s3cret" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://a.b:80/{{ job.id }}?c", "http://a.b:80"),
+        ("https://{{ job.name }}.a?{{ secrets.A }}", "https://{{ job.name }}.a"),
+        ("http://a", "http://a"),
+        ("http://a#/b", "http://a"),
+    ],
+)
+def test_the_log_tells_of_a_template_before_it_is_filled_in(url: str, told: str) -> None:
+    """Q1: it is no URL yet, and that must not end the scheduler."""
+    assert work_of(job_of(Remote(url))) == f"GET {told}"
+
+
 @given(st.integers(100, 599), st.booleans(), st.text(min_size=1))
 def test_only_an_expected_status_is_success(status: int, is_expected: bool, why: str) -> None:
     """A1, Q2."""

@@ -5,12 +5,12 @@ import os
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kala_trio.bench.service import PATIENCE, Service, command
+from kala_trio.bench.service import PATIENCE, PROGRAM, Service, command
 
 __all__ = ["FUTURE", "PATIENCE", "Daemon", "eventually", "fifo", "is_running", "refusal", "running"]
 
@@ -69,9 +69,11 @@ class Daemon(Service):
 
 
 @contextmanager
-def running(db: Path, *flags: str, wrapper: tuple[str, ...] = ()) -> Iterator[Daemon]:
+def running(
+    db: Path, *flags: str, wrapper: tuple[str, ...] = (), program: Sequence[str] = PROGRAM
+) -> Iterator[Daemon]:
     """Run a daemon until the block ends, killing it if the block did not end it."""
-    with Daemon(db, *flags, wrapper=wrapper) as daemon:
+    with Daemon(db, *flags, wrapper=wrapper, program=program) as daemon:
         yield daemon
 
 

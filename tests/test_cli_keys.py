@@ -59,6 +59,8 @@ GIVEN: dict[str, tuple[list[str], object]] = {
     "notify_every_time": (["--notify-every-time", "--notify-email", "a@b.c"], True),
     "expect_within": (["--expect-within", "PT1H", "--notify-email", "a@b.c"], "PT1H"),
     "ping_url": (["--ping-url", "http://a.b/"], "http://a.b/"),
+    "secrets": (["--secret", "A=b=c", "--secret", "B=d"], {"A": True, "B": True}),
+    "secret_files": (["--secret-file", "A=/run/a"], {"A": "/run/a"}),
 }
 REQUEST: dict[str, tuple[list[str], object]] = {
     "method": (["--method", "PUT"], "PUT"),

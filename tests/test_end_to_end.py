@@ -283,7 +283,7 @@ def test_kill_9_in_the_middle_of_a_run_loses_and_doubles_nothing(tmp_path: Path)
 def test_occurrences_while_the_daemon_was_down_are_one_run_and_one_record(tmp_path: Path) -> None:
     """Rules L4, L5."""
     with running(tmp_path / "kala.db") as daemon:
-        job = daemon.create(command="true", schedule=f"R5/{soon(4).isoformat()}/PT0.1S")
+        job = daemon.create(command="true", schedule=f"R5/{soon(8).isoformat()}/PT0.1S")
         daemon.end(signal.SIGKILL)
     last = datetime.fromisoformat(_next_run_at(tmp_path / "kala.db")) + timedelta(seconds=0.5)
     eventually(lambda: datetime.now(UTC) > last)

@@ -269,3 +269,22 @@ def test_the_example_of_a_field_can_be_read_back(key: str) -> None:
     if field.example and field.kind is not fields.Kind.FLAG:
         value = field.value({key: field.example.split("\n")})
         assert field.text(json.loads(json.dumps(value)))
+
+
+def test_a_form_shows_no_secret_and_keeps_those_that_are_left_alone(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    """K1, K2: a text that was typed in vain is asked for again."""
+    job = daemon.create(command="true", schedule=FUTURE, secrets={"A": "hunter2", "B": "hunter3"})
+    path = f"/webui/job/{job}/edit/"
+    page = visitor.get(path)
+    assert dict(page.form("Save").fields)["secrets"] == "A\nB"
+    refused = visitor.submit(page, "Save", secrets="A=hunter4\nB", retries="many")
+    assert (refused.status, "hunter" in refused.html) == (400, False)
+    assert dict(refused.form("Save").fields)["secrets"] == "A=\nB"
+    again = visitor.submit(refused, "Save", retries="1")
+    assert (again.status, "must have texts of 1 to 16000" in again.text) == (400, True)
+    visitor.submit(again, "Save", secrets="A=hunter4\nB", retries="1")
+    assert daemon.job(job)["secrets"] == {"A": True, "B": True}
+    visitor.submit(visitor.get(path), "Save", secrets="B")
+    assert daemon.job(job)["secrets"] == {"B": True}

@@ -162,7 +162,8 @@ def test_while_attempts_have_their_grace_a_crowd_may_read_and_is_told_to_come_ba
         gate.write_text("go on")
         assert daemon.process.wait(PATIENCE) == 0
         crowd.disperse()
-    assert crowd.statuses <= {200, 503}
+    # What was taken before the stop may have been answered after the first refusal.
+    assert crowd.statuses <= {200, 201, 503}
     assert names_of_jobs(tmp_path / "kala.db") == crowd.accepted | {"gate"}
 
 

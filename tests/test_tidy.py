@@ -19,7 +19,9 @@ MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((ROOT / "kala_trio").rglob("*.py"))
 }
-BUILDINGS = [ROOT / each for each in ("kala_trio", "properties", "tests", "torture", "benchmarks")]
+BUILDINGS = [
+    ROOT / each for each in ("kala_trio", "properties", "tests", "torture", "benchmarks", "release")
+]
 PYTHON = {
     path.relative_to(ROOT).as_posix(): path.read_text()
     for building in BUILDINGS
@@ -33,20 +35,22 @@ FLOORS = [
     "core.expression core.cron core.timetable",
     "core.messages core.deeds core.checks.examples core.url core.checks.execution "
     "core.checks.policy core.checks.timing core.checks.remote core.checks.reporting "
+    "core.checks.secrecy "
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
     "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
     "core.scheduler",
     "clock complaint threads tokens certificate templates store.schema store.connection store.rows "
     "store.trouble store.outbox store.journal store.history store.finding store.kinship "
     "store.reader store.expired store.backup "
-    "runner.orphans runner.variables runner.output runner.stream runner.child runner.spawn "
-    "runner.local runner.targets runner.connection runner.exchange runner.outbound runner.remote "
-    "runner.dispatch phrases cron_words words keys bodies wire letter smtp mail report",
+    "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "
+    "runner.spawn runner.secret_files runner.local runner.targets runner.connection "
+    "runner.exchange runner.outbound runner.remote "
+    "runner.dispatch exposure phrases cron_words words keys bodies wire letter smtp mail report",
     "supervisor door pruning delivery heartbeat",
     "settings listener web.acceptance web.peers web.rates web.room web.protocol web.connection "
     "web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.schemas web.routes web.openapi web.hosts web.guard "
+    "web.written web.schemas web.routes web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
@@ -204,9 +208,9 @@ def test_only_the_clock_and_the_web_read_the_wall_clock() -> None:
 
 
 def test_every_rule_of_the_documentation_has_a_property_and_the_other_way_round() -> None:
-    rule = re.compile(r"\b[SLADMCEQHN]\d{1,2}\b")
+    rule = re.compile(r"\b[SLADMCEQHNK]\d{1,2}\b")
     stated = set(
-        re.findall(r"^- \*\*([SLADMCEQHN]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
+        re.findall(r"^- \*\*([SLADMCEQHNK]\d+)\*\*", (ROOT / "docs/semantics.md").read_text(), re.M)
     )
     proved = set()
     for name, function in functions():

@@ -80,7 +80,7 @@ export interface NewJob {
   excluded_dates?: string[] | null;
   /** An exact duration: all is moved by less than that. */
   jitter?: string | null;
-  /** The URL that gets a POST of JSON about what became of runs. */
+  /** The URL that gets a POST of JSON about what became of runs; or secrets.NAME. */
   notify_webhook?: string | null;
   /** Addresses that get an e-mail. */
   notify_email?: string[] | null;
@@ -90,8 +90,12 @@ export interface NewJob {
   notify_every_time?: boolean;
   /** An exact duration: how long after its scheduled time a success is expected. */
   expect_within?: string | null;
-  /** Pinged at each start, success and failure, in the form of healthchecks.io. */
+  /** Pinged at each start, success and failure, as healthchecks.io has it. */
   ping_url?: string | null;
+  /** Variables that are shown to nobody; true is one that stays as it is. */
+  secrets?: Record<string, string | boolean> | null;
+  /** The same from files, read at the start of each attempt. */
+  secret_files?: Record<string, string> | null;
   /** 0 is a command, 1 is a request. */
   type?: 0 | 1;
 }
@@ -171,7 +175,7 @@ export interface Job {
   excluded_dates?: string[];
   /** An exact duration: all is moved by less than that. */
   jitter?: string;
-  /** The URL that gets a POST of JSON about what became of runs. */
+  /** The URL that gets a POST of JSON about what became of runs; or secrets.NAME. */
   notify_webhook?: string;
   /** Addresses that get an e-mail. */
   notify_email?: string[];
@@ -181,10 +185,14 @@ export interface Job {
   notify_every_time?: boolean;
   /** An exact duration: how long after its scheduled time a success is expected. */
   expect_within?: string;
-  /** Pinged at each start, success and failure, in the form of healthchecks.io. */
+  /** Pinged at each start, success and failure, as healthchecks.io has it. */
   ping_url?: string;
+  /** The same from files, read at the start of each attempt. */
+  secret_files?: Record<string, string>;
   /** The ids of the jobs whose success triggers it; it has no schedule then. */
   parent_jobs: string[] | null;
+  /** Variables that are shown to nobody; true is one that stays as it is. */
+  secrets?: Record<string, true>;
   /** The request of a job of type 1. */
   remote_properties: { url: string; method: string; headers: Record<string, string[]> | null; body: string; timeout: number; expected_response_codes: number[] | null; follow_redirects?: boolean };
   /** 0 is a command, 1 is a request. */

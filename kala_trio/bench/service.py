@@ -16,8 +16,11 @@ from typing import Any, Self
 
 from kala_trio.core.errors import CannotStart
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """How many seconds until something that must happen is given up on."""
+
+PROGRAM = (sys.executable, "-m", "kala_trio")
+"""kala-trio as it is installed here."""
 
 _TICK = os.sysconf("SC_CLK_TCK")
 
@@ -25,7 +28,13 @@ _TICK = os.sysconf("SC_CLK_TCK")
 class Service:
     """A running daemon, on any free port unless the flags name one."""
 
-    def __init__(self, db: Path, *flags: str, wrapper: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        db: Path,
+        *flags: str,
+        wrapper: Sequence[str] = (),
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
         """Start it, and wait for its first line; ``wrapper`` is a command that starts it.
 
         Raises:
@@ -34,7 +43,7 @@ class Service:
         self.db = db
         self._began = time.monotonic()
         self.process = subprocess.Popen(
-            [*wrapper, *command(db, *flags)],
+            [*wrapper, *command(db, *flags, program=program)],
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -128,9 +137,9 @@ def _command_line(pid: int) -> bytes:
         return b""
 
 
-def command(db: Path, *flags: str) -> list[str]:
+def command(db: Path, *flags: str, program: Sequence[str] = PROGRAM) -> list[str]:
     """Return the command that runs a daemon, on any free port unless the flags name one."""
-    return [sys.executable, "-m", "kala_trio", "run", "--port=0", f"--db={db}", *flags]
+    return [*program, "run", "--port=0", f"--db={db}", *flags]
 
 
 @contextmanager

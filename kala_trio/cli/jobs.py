@@ -86,7 +86,7 @@ def show(kala: Client, /, *, job: str, as_json: bool) -> None:
 def edit(kala: Client, /, *, job: str, reset: tuple[str, ...], as_json: bool, **given: Any) -> None:
     """Change some keys of JOB, and leave the others.
 
-    Of --env and --header what is given is changed, and a name alone is taken away.
+    Of --env, --header and --secret what is given is changed, and a name alone is taken away.
     """
     keys = _resolved(kala, keys_given(given)) | dict.fromkeys(reset)
     if REQUEST in reset:

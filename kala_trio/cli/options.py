@@ -18,7 +18,7 @@ REQUEST = "remote_properties"
 """The key whose own keys have options side by side with the others."""
 
 # What is said once for each of several is not called by its plural.
-_NAMES = {f"{REQUEST}.headers": "header"}
+_NAMES = {f"{REQUEST}.headers": "header", "secrets": "secret", "secret_files": "secret-file"}
 
 
 class KeyOption(click.Option):
@@ -87,7 +87,8 @@ def _pairs(hint: Any) -> _Pairs | None:
     each = get_args(hint)[0] if get_origin(hint) is tuple else None
     if get_origin(each) is not tuple:
         return None
-    return _Pairs("=", lists=False) if get_args(each)[1] is str else _Pairs(": ", lists=True)
+    is_list = get_origin(get_args(each)[1]) is tuple
+    return _Pairs(": ", lists=True) if is_list else _Pairs("=", lists=False)
 
 
 def _form(hint: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
+from kala_trio.core.checks.secrecy import with_kept
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Conflict, Outdated, Refused
 from kala_trio.core.graph import circle, no_such_job
@@ -30,13 +31,17 @@ def check_version(state: State, job_id: str, version: int | None) -> None:
         )
 
 
-def check_all(state: State, apply: Apply) -> None:
-    """Refuse changes one of which can't be made, by what the jobs would be after all of them.
+def check_all(state: State, apply: Apply) -> Apply:
+    """Return changes with the secrets that they leave as they are in their places (rule K2).
+
+    They are judged by what the jobs would be after all of them.
 
     Raises:
         Refused, NotFound, Conflict, Outdated: by rules M10 and M11.
     """
-    _Outlook(state, apply).check()
+    outlook = _Outlook(state, apply)
+    outlook.check()
+    return outlook.changes()
 
 
 class _Outlook:
@@ -52,6 +57,7 @@ class _Outlook:
 
     def check(self) -> None:
         self._check_jobs()
+        self._keep_secrets()
         self._check_names()
         for where, job_id in self._places():
             try:
@@ -61,6 +67,23 @@ class _Outlook:
                 raise error.within(where) from None
         self._check_deletions()
         self._check_circles()
+
+    def changes(self) -> Apply:
+        apply, after = self._apply, self._after
+        return Apply(
+            tuple(replace(each, definition=after[each.job_id]) for each in apply.creates),
+            tuple(replace(each, definition=after[each.job_id]) for each in apply.edits),
+            apply.deletes,
+        )
+
+    def _keep_secrets(self) -> None:
+        for where, job_id in self._places():
+            job = self._state.jobs.get(job_id)
+            before = job.definition if job else None
+            try:
+                self._after[job_id] = with_kept(self._after[job_id], before)
+            except Refused as error:
+                raise error.within(where) from None
 
     def _places(self) -> Iterator[tuple[str, str]]:
         """Yield each job that has a new definition, with its place in the request."""

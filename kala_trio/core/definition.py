@@ -96,9 +96,9 @@ class Timing(Struct, frozen=True, gc=False, omit_defaults=True):
 class Reporting(Struct, frozen=True, gc=False, omit_defaults=True):
     """Who is told what becomes of a job (rules N1 to N6).
 
-    ``notify_webhook`` and ``ping_url`` are URLs, ``notify_email`` are addresses; no ``notify_on``
-    means failure, recovery and late. ``expect_within`` is an exact ISO 8601 duration, empty for
-    none.
+    ``notify_webhook`` and ``ping_url`` are URLs, or ``secrets.NAME`` of a secret that holds one;
+    ``notify_email`` are addresses; no ``notify_on`` means failure, recovery and late.
+    ``expect_within`` is an exact ISO 8601 duration, empty for none.
     """
 
     notify_webhook: str = ""
@@ -146,6 +146,40 @@ class Execution(Struct, frozen=True, gc=False, omit_defaults=True):
     shell: bool = False
 
 
+class Secret(Struct, frozen=True, gc=False):
+    """A text that is shown to nobody, nor does it show itself in tracebacks and logs."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        """Tell that there is one."""
+        return "Secret(…)"
+
+
+class Secrecy(Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a job knows that nobody is shown, by its names (rules K1 to K6).
+
+    Of ``secrets`` None stands for the one that the job has already: only in an edit. Of
+    ``secret_files`` each attempt reads the secret, from a full path.
+    """
+
+    secrets: tuple[tuple[str, Secret | None], ...] = ()
+    secret_files: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all of them."""
+        return tuple(name for some in (self.secrets, self.secret_files) for name, _ in some)
+
+
+_NAMED = "secrets."
+
+
+def secret_named(text: str) -> str:
+    """Return the name of the secret that a URL is, as ``secrets.NAME``; empty for any other."""
+    return text.removeprefix(_NAMED) if text.startswith(_NAMED) else ""
+
+
 class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     """What a client writes; ``core.checks.definition.check`` holds what makes one acceptable.
 
@@ -176,6 +210,7 @@ class Definition(Struct, frozen=True, gc=False, omit_defaults=True):
     execution: Execution = Execution()
     timing: Timing = Timing()
     reporting: Reporting = Reporting()
+    secrecy: Secrecy = Secrecy()
 
 
 _OWN = ("tags", "file_set")
@@ -185,6 +220,7 @@ GROUPS: dict[str, type[Struct]] = {
     "execution": Execution,
     "timing": Timing,
     "reporting": Reporting,
+    "secrecy": Secrecy,
 }
 """The groups of a definition, by the name of their field."""
 

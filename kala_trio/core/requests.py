@@ -6,6 +6,7 @@ from msgspec.structs import replace
 
 from kala_trio.core import graph
 from kala_trio.core.changes import check_all, check_version
+from kala_trio.core.checks.secrecy import with_kept
 from kala_trio.core.definition import Definition
 from kala_trio.core.errors import Conflict, KalaTrioError, Refused
 from kala_trio.core.job import Cause, Job, Progress, Reason, Trigger
@@ -66,8 +67,9 @@ class Requests:
                 self._create_all(creates)
             case Edit(job_id, definition, version):
                 check_version(self._state, job_id, version)
-                graph.check_edges(self._state, definition, job(job_id))
-                self._edit(job(job_id), definition)
+                whole = with_kept(definition, job(job_id).definition)
+                graph.check_edges(self._state, whole, job(job_id))
+                self._edit(job(job_id), whole)
             case Apply():
                 self._apply(request)
             case Delete(job_id, version):
@@ -90,15 +92,16 @@ class Requests:
         if event.job_id in self._state.jobs:
             raise Conflict(f"there is a job {event.job_id!r} already")
         self._slots.check_room_for_jobs(1)
-        graph.check_edges(self._state, event.definition)
-        self._take_in(event)
+        definition = with_kept(event.definition, None)
+        graph.check_edges(self._state, definition)
+        self._take_in(event.job_id, definition)
 
-    def _take_in(self, event: Create) -> None:
-        job = Job(event.job_id, self._jobs_created + 1, self._state.now, event.definition)
+    def _take_in(self, job_id: str, definition: Definition) -> None:
+        job = Job(job_id, self._jobs_created + 1, self._state.now, definition)
         first = first_occurrence(job)
         self._jobs_created = job.number
         self._state.keep(job)
-        self._state.keep(Progress(job.id, event.definition.disabled, first))
+        self._state.keep(Progress(job.id, definition.disabled, first))
         self._notices.expect(job, first)
 
     def _create_all(self, creates: tuple[Create, ...]) -> None:
@@ -117,10 +120,10 @@ class Requests:
 
     def _apply(self, event: Apply) -> None:
         """Make all changes or none (rules M10, M11): what may be refused is known before."""
-        check_all(self._state, event)
+        event = check_all(self._state, event)
         self._slots.check_room_for_jobs(len(event.creates) - len(event.deletes))
         for create in event.creates:
-            self._take_in(create)
+            self._take_in(create.job_id, create.definition)
         for edit in event.edits:
             self._edit(self._state.jobs[edit.job_id], edit.definition)
         self._delete([each.job_id for each in event.deletes])

@@ -18,6 +18,7 @@ _URL = re.compile(
     r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?",
     re.IGNORECASE,
 )
+_PATH = re.compile(r"(?<![:/])[/?#].*", re.DOTALL)
 _CHARACTER = re.compile(r"[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2}")
 _AUTHORITY = re.compile(r"(?:\[(?P<v6>[^\]]*)\]|(?P<name>[^:\[\]]*))(?::(?P<port>[0-9]{1,5}))?")
 _NAME = re.compile(r"(?=.{1,253}\.?$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
@@ -84,9 +85,12 @@ def method_of(remote: Remote) -> str:
 
 
 def work_of(definition: Definition) -> str:
-    """Say what an attempt does: its command, or its request without what may be secret."""
+    """Say what an attempt does: its command, or its request without what may be secret.
+
+    Of a template it is what is written.
+    """
     if remote := definition.remote_properties:
-        return f"{method_of(remote)} {parse_url(remote.url).origin}"
+        return f"{method_of(remote)} {_PATH.sub('', remote.url)}"
     return definition.command
 
 

@@ -22,6 +22,7 @@ Keys = dict[str, Any]
 """A job as the API has it."""
 
 _KEPT = ("owner", "disabled")
+_SECRET = "***"  # noqa: S105 - what stands for one
 
 
 class Difference(Struct, frozen=True):
@@ -176,18 +177,26 @@ def _definition(keys: Mapping[str, Any]) -> Definition:
 def _differences(
     old: Definition, new: Definition, names: Mapping[str, str]
 ) -> Iterator[Difference]:
-    """Yield what differs; other jobs go by their names."""
+    """Yield what differs; other jobs go by their names, and secrets are not shown."""
     before, after = _parts(old), _parts(new)
     for key in dict.fromkeys((*before, *after)):
-        if before.get(key) != after.get(key):
-            shown = (_named(key, each.get(key), names) for each in (before, after))
+        if key not in before or key not in after or before[key] != after[key]:
+            shown = (
+                _shown(key, each[key], names) if key in each else None for each in (before, after)
+            )
             yield Difference(key, *shown)
 
 
-def _named(key: str, value: Any, names: Mapping[str, str]) -> object:
-    if key == "parent_jobs":
-        return [names.get(each, each) for each in value]
-    return names.get(value, value) if key == "on_failure_job" else value
+def _shown(key: str, value: Any, names: Mapping[str, str]) -> object:
+    match key:
+        case "parent_jobs":
+            return [names.get(each, each) for each in value]
+        case "on_failure_job":
+            return names.get(value, value)
+        case _ if key.startswith("secrets."):
+            return _SECRET if value else True  # as the API shows one that is there
+        case _:
+            return value
 
 
 def _parts(definition: Definition) -> dict[str, Any]:

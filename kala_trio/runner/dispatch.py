@@ -1,16 +1,20 @@
 """Which runner takes an attempt: a command is run on this machine, a request is made from it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import trio
+from msgspec.structs import replace
 
 from kala_trio.clock import Clock
-from kala_trio.core.errors import Refused
+from kala_trio.core.errors import KalaTrioError, Refused, Unavailable
 from kala_trio.core.job import NotStarted
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.local import LocalRunner
 from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.remote import RemoteRunner
+from kala_trio.runner.secret_files import opened
+from kala_trio.runner.spawn import why_not
 from kala_trio.templates import filled_in
 
 
@@ -31,10 +35,11 @@ class Dispatch:
     async def run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> AttemptEnded:
         """Run an attempt to its end, or until ``ending`` is cancelled."""
         try:
-            act = filled_in(act)
-        except Refused as error:  # with what this attempt fills in, a URL is none, say
-            now, reason = self._clock.now(), str(error)
-            return AttemptEnded(act.run.id, act.number, now, now, NotStarted(reason))
+            act = filled_in(replace(act, definition=await opened(act.definition)))
+        except (Refused, Unavailable) as error:  # with what is filled in, a URL is none, say
+            return self._not_started(act, str(error))
+        except ValueError as error:  # there is no such user who could read a secret
+            return self._not_started(act, why_not(act.definition, error))
         runner = self._remote if act.definition.remote_properties else self._local
         return await runner.run_attempt(act, ending)
 
@@ -44,7 +49,14 @@ class Dispatch:
         Of a request nothing is left. But the job may have been edited since, so what kind of
         attempt it was only shows in what is found.
         """
+        if act.definition:
+            with suppress(KalaTrioError, ValueError):  # then its file is not looked for in outputs
+                act = replace(act, definition=await opened(act.definition))
         return await self._local.await_orphan(act, ending)
+
+    def _not_started(self, act: StartAttempt, reason: str) -> AttemptEnded:
+        now = self._clock.now()
+        return AttemptEnded(act.run.id, act.number, now, now, NotStarted(reason))
 
     def end_attempts(self) -> None:
         """From now on stop every attempt (rule C4)."""

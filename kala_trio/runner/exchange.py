@@ -46,12 +46,16 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Request(Struct, frozen=True):
-    """What is asked of ``target``; ``headers`` are those beside what every request has."""
+    """What is asked of ``target``; ``headers`` are those beside what every request has.
+
+    Some of it holds ``secrets``, perhaps.
+    """
 
     method: str
     target: Target
     headers: Headers
     body: bytes
+    secrets: Sequence[str] = ()
 
 
 class _Turns:
@@ -73,16 +77,24 @@ class Client:
         self._connect = connect
         self._turns = _Turns()
 
-    async def ask(self, remote: Remote, headers: Headers, keep: Callable[[bytes], None]) -> int:
+    async def ask(
+        self,
+        remote: Remote,
+        headers: Headers,
+        keep: Callable[[bytes], None],
+        secrets: Sequence[str] = (),
+    ) -> int:
         """Send a request and return the status of its answer, whose body goes to ``keep``.
 
         That has arrived by then, but for what exceeds ``MOST_OF_A_BODY``. ``headers`` are all but
-        those that tell how the request is sent.
+        those that tell how the request is sent; what holds one of ``secrets`` goes to no other
+        server than the first.
 
         Raises:
             NotAnswered: no answer came, or half of one.
         """
-        request = Request(method_of(remote), parse_url(remote.url), headers, remote.body.encode())
+        target, body = parse_url(remote.url), remote.body.encode()
+        request = Request(method_of(remote), target, headers, body, secrets)
         for _ in range(MOST_REDIRECTS + 1):
             await self._turns.next()
             stream = await self._connect(request.target)
@@ -217,11 +229,22 @@ def _redirected(request: Request, status: int, location: bytes) -> Request:
         raise NotAnswered(problem) from error
     if (old.scheme, target.scheme) == ("https", "http"):
         raise NotAnswered(f"{old.place} redirects from https to {target.origin}, which is not safe")
-    dropped = set() if target.origin == old.origin else set(_CONFIDENTIAL)
     method, body = request.method, request.body
     if (status == 303 and method != "HEAD") or (status in (301, 302) and method == "POST"):
         method, body = "GET", b""
+    dropped = set[str]()
+    if target.origin != old.origin:
+        dropped = {*_CONFIDENTIAL} | {
+            name.lower() for name, value in request.headers if _holds(request, value.encode())
+        }
+        if _holds(request, body):
+            problem = f"{old.place} redirects to {target.origin}, for which the secret in the body"
+            raise NotAnswered(f"{problem} is not meant")
     if not body:
         dropped |= {name.lower() for name, _ in request.headers if name[:8].lower() == "content-"}
     headers = [each for each in request.headers if each[0].lower() not in dropped]
     return replace(request, method=method, target=target, headers=headers, body=body)
+
+
+def _holds(request: Request, text: bytes) -> bool:
+    return any(secret.encode() in text for secret in request.secrets)

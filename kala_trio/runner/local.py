@@ -19,11 +19,12 @@ from kala_trio.core.duration import SECOND, Duration
 from kala_trio.core.job import Cancelled, Cause, Lost, NotStarted, Result, Stopped, TimedOut
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.child import Child
+from kala_trio.runner.mask import NOTHING, Mask
 from kala_trio.runner.orphans import Group, Orphans
 from kala_trio.runner.output import last_line, note_of, output_path, remove_stale
 from kala_trio.runner.spawn import Surroundings, identify, spawn, why_not
 from kala_trio.runner.stream import Spares, Stream, remove
-from kala_trio.runner.variables import LAST_LINE_VARIABLE, variables_of
+from kala_trio.runner.variables import LAST_LINE_VARIABLE, inherited, variables_of
 from kala_trio.threads import in_thread
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,8 @@ log = logging.getLogger(__name__)
 class LocalRunner:
     """Runs attempts on this machine, as the user that the daemon runs as or the job names.
 
-    They inherit this process's environment as it is now, and every descriptor that is inheritable.
+    They inherit of this process's environment, as it is now, what is not the daemon's own business
+    (rule E2), and every descriptor that is inheritable.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class LocalRunner:
         self._stopping = False
         self._watches: set[trio.CancelScope] = set()
         self._orphans = Orphans()
-        self._environment = dict(os.environb)
+        self._environment = inherited(os.environb)
         self._pipes = Spares(output, "fifo")
         self._notes = Spares(output, "group")
 
@@ -81,7 +83,8 @@ class LocalRunner:
         attempt, path = act.attempt, output_path(self._output, act.run.id)
         timeout = timeout_of(act.definition) if act.definition else math.inf
         passed = (self._clock.now() - attempt.started_at).total_seconds()
-        with Stream.attach(path, self._complaint) as stream:
+        mask = Mask.of(act.definition) if act.definition else NOTHING
+        with Stream.attach(path, self._complaint, mask) as stream:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(stream.pump)
                 has_ended = False
@@ -108,13 +111,15 @@ class LocalRunner:
             watch.cancel()
 
     async def _run(self, act: StartAttempt, ending: trio.CancelScope) -> Result:
-        path = output_path(self._output, act.run.id)
+        path, mask = output_path(self._output, act.run.id), Mask.of(act.definition)
         if act.number == 1:
             remove_stale(path)
         with ExitStack() as cleanup:
             try:
                 surroundings = await self._surroundings(act)
-                stream = cleanup.enter_context(Stream.made(path, self._pipes, self._complaint))
+                stream = cleanup.enter_context(
+                    Stream.made(path, self._pipes, self._complaint, mask)
+                )
                 with stream.writer() as writer:
                     child = Child(spawn(act.definition, surroundings, writer))
             except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
 """Requests from this machine, of which the first one loads what only requests need."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import trio
@@ -31,7 +31,13 @@ class Outbound:
         self._loading = trio.Lock()
         self._client: Client | None = None
 
-    async def ask(self, remote: Remote, headers: "Headers", keep: Callable[[bytes], None]) -> int:
+    async def ask(
+        self,
+        remote: Remote,
+        headers: "Headers",
+        keep: Callable[[bytes], None],
+        secrets: Sequence[str] = (),
+    ) -> int:
         """Make a request and return the status of its answer, as ``exchange.Client.ask`` does.
 
         Raises:
@@ -39,7 +45,7 @@ class Outbound:
             Unavailable: what requests need can't be loaded.
         """
         client = await self.load()
-        return await client.ask(remote, headers, keep)
+        return await client.ask(remote, headers, keep, secrets)
 
     async def load(self) -> "Client":
         """Load what the first request would have to wait for; raises Unavailable."""

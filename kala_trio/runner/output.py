@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import NotFound
+from kala_trio.runner.mask import NOTHING, Mask, Masking
 
 HEAD = 128 * 1024
 """How many of the first bytes of a run's output are kept."""
@@ -233,9 +234,10 @@ class Capture:
     fail for want of a place for its words.
     """
 
-    def __init__(self, path: Path, complaint: Complaint) -> None:
-        """Capture to ``path``."""
+    def __init__(self, path: Path, complaint: Complaint, mask: Mask = NOTHING) -> None:
+        """Capture to ``path`` what is left when ``mask`` has taken the secrets out."""
         self._path = path
+        self._masking = Masking(mask)
         self._complaint = complaint
         self._fd: int | None = None
         self._total = 0
@@ -244,6 +246,9 @@ class Capture:
 
     def write(self, data: bytes) -> None:
         """Add ``data`` to the output."""
+        self._write(self._masking.next(data))
+
+    def _write(self, data: bytes) -> None:
         if self._failed or not data:
             return
         try:
@@ -257,7 +262,8 @@ class Capture:
             self._complaint.end()
 
     def close(self) -> None:
-        """Close the file, if there is one."""
+        """Close the file, if there is one, with all that was written."""
+        self._write(self._masking.end())
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

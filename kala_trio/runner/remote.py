@@ -9,7 +9,7 @@ import trio
 
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
-from kala_trio.core.definition import Remote
+from kala_trio.core.definition import Definition, Remote
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import (
     Answered,
@@ -22,6 +22,7 @@ from kala_trio.core.job import (
 from kala_trio.core.messages import AttemptEnded, StartAttempt
 from kala_trio.runner.connection import NotAnswered
 from kala_trio.runner.local import timeout_of
+from kala_trio.runner.mask import Mask
 from kala_trio.runner.outbound import USER_AGENT, Outbound
 from kala_trio.runner.output import Capture, output_path, remove_stale
 from kala_trio.runner.variables import scheduled_at
@@ -75,7 +76,7 @@ class RemoteRunner:
         if act.number == 1:
             remove_stale(path)
         in_time = trio.CancelScope(relative_deadline=timeout_of(act.definition))
-        capture = Capture(path, self._complaint)
+        capture = Capture(path, self._complaint, Mask.of(act.definition))
         with closing(capture), self._until_stop(), ending, in_time:
             return await self._ask(act, remote, capture)
         if ending.cancelled_caught:
@@ -88,9 +89,12 @@ class RemoteRunner:
             try:
                 await self._outbound.load()
                 with trio.fail_after(seconds):
-                    status = await self._outbound.ask(remote, _headers(act, remote), capture.write)
+                    status = await self._outbound.ask(
+                        remote, _headers(act, remote), capture.write, _secrets(act.definition)
+                    )
             except (NotAnswered, Unavailable) as error:
-                return NoAnswer(str(error))
+                # A server may say in an error what it was sent.
+                return NoAnswer(Mask.of(act.definition).sentence(str(error)))
             except trio.TooSlowError:
                 return NoAnswer(
                     f"no whole answer within {seconds:g} s; "
@@ -106,6 +110,10 @@ class RemoteRunner:
                 yield
             finally:
                 self._watches.remove(watch)
+
+
+def _secrets(definition: Definition) -> tuple[str, ...]:
+    return tuple(secret.text for _, secret in definition.secrecy.secrets if secret)
 
 
 def _headers(act: StartAttempt, remote: Remote) -> list[tuple[str, str]]:

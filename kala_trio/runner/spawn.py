@@ -39,15 +39,17 @@ class Identity(Struct, frozen=True):
 
 
 class Surroundings(Struct, frozen=True):
-    """What a process finds: the daemon's environment, kala-trio's variables, whom it runs as."""
+    """What a process finds: what it inherits, kala-trio's variables, whom it runs as."""
 
     environment: Mapping[bytes, bytes]
     variables: Mapping[bytes, bytes]
     identity: Identity | None
 
-    def of(self, execution: Execution) -> dict[bytes, bytes]:
+    def of(self, definition: Definition) -> dict[bytes, bytes]:
         """Return the environment: the job's own beats its user's, and that the daemon's."""
-        own = {os.fsencode(name): os.fsencode(value) for name, value in execution.env}
+        own = {os.fsencode(name): os.fsencode(value) for name, value in definition.execution.env}
+        for name, secret in definition.secrecy.secrets:
+            own |= {os.fsencode(name): secret.text.encode()} if secret else {}
         users = self.identity.variables if self.identity else {}
         return {**self.environment, **users, **own, **self.variables}
 
@@ -103,7 +105,7 @@ def spawn(definition: Definition, surroundings: Surroundings, output: int) -> in
     words = ["/bin/sh", "-c", definition.command] if execution.shell else _words(definition.command)
     if not words:
         raise ValueError("the command is empty; for example: sh /usr/local/bin/backup.sh")
-    environment = surroundings.of(execution)
+    environment = surroundings.of(definition)
     with ExitStack() as cleanup:
         source = _written(execution.stdin, cleanup) if execution.stdin else None
         if execution.cwd or execution.umask or surroundings.identity:

@@ -12,6 +12,7 @@ from typing import Self
 import trio
 
 from kala_trio.complaint import Complaint
+from kala_trio.runner.mask import NOTHING, Mask
 from kala_trio.runner.output import Capture, fifo_of, make_directories
 
 _CHUNK = 64 * 1024
@@ -74,20 +75,24 @@ class Stream:
     name. What stands in the pipe when the last process ends while no daemon runs is lost.
     """
 
-    def __init__(self, path: Path, fifo: str | None, complaint: Complaint) -> None:
+    def __init__(self, path: Path, fifo: str | None, complaint: Complaint, mask: Mask) -> None:
         """Read from ``fifo``, which exists, into a capture at ``path``; None reads nothing.
+
+        ``mask`` takes secrets out.
 
         Raises OSError where it can't be opened.
         """
         flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
         self._reader = None if fifo is None else os.open(fifo, flags)
         self._fifo = fifo
-        self._capture = Capture(path, complaint)
+        self._capture = Capture(path, complaint, mask)
         self._complaint = complaint
 
     @classmethod
     @contextmanager
-    def made(cls, path: Path, spares: Spares, complaint: Complaint) -> Iterator[Self]:
+    def made(
+        cls, path: Path, spares: Spares, complaint: Complaint, mask: Mask = NOTHING
+    ) -> Iterator[Self]:
         """Lend one with a pipe beside ``path``, in place of one that an earlier attempt left.
 
         Where the disk has no room for one, the complaint says so and the output is thrown away.
@@ -97,12 +102,12 @@ class Stream:
         with ExitStack() as cleanup:
             try:
                 cleanup.enter_context(spares.lent(fifo, _make_fifo, complaint))
-                stream = cls(path, fifo, complaint)
+                stream = cls(path, fifo, complaint, mask)
             except OSError as error:
                 if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                     raise
                 complaint.tell(f"output to {path} is not captured: {error}")
-                stream = cls(path, None, complaint)
+                stream = cls(path, None, complaint, mask)
             with stream:
                 try:
                     yield stream
@@ -111,15 +116,15 @@ class Stream:
                         stream.remove()
 
     @classmethod
-    def attach(cls, path: Path, complaint: Complaint) -> Self:
+    def attach(cls, path: Path, complaint: Complaint, mask: Mask = NOTHING) -> Self:
         """Go on reading the pipe that a daemon that died has left beside ``path``, if any."""
         try:
-            return cls(path, fifo_of(path), complaint)
+            return cls(path, fifo_of(path), complaint, mask)
         except FileNotFoundError:
             pass
         except OSError as error:
             complaint.tell(f"output to {path} is no longer captured: {error}")
-        return cls(path, None, complaint)
+        return cls(path, None, complaint, mask)
 
     def __enter__(self) -> Self:
         """Leave with the ends closed, and the pipe where it is."""

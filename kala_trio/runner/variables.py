@@ -1,6 +1,7 @@
 """What a command finds in its environment about the attempt that it is (rule E1)."""
 
 import os
+from collections.abc import Mapping
 from datetime import UTC
 
 from kala_trio.core.job import Trigger
@@ -21,6 +22,27 @@ VARIABLES = (
     os.fsdecode(LAST_LINE_VARIABLE),
 )
 """Their names; the last two only where another run has caused this one."""
+
+
+# What a service manager tells the daemon alone: by NOTIFY_SOCKET a job could stop its watchdog.
+_OF_THE_DAEMON = frozenset(
+    {
+        *(b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"WATCHDOG_PID", b"MAINPID", b"MANAGERPID"),
+        *(b"LISTEN_FDS", b"LISTEN_PID", b"LISTEN_FDNAMES", b"LISTEN_PIDFDID", b"FDSTORE"),
+        *(b"CREDENTIALS_DIRECTORY", b"JOURNAL_STREAM", b"INVOCATION_ID", b"SYSTEMD_EXEC_PID"),
+        *(b"MEMORY_PRESSURE_WATCH", b"MEMORY_PRESSURE_WRITE"),
+    }
+)
+_PREFIX = b"KALA_TRIO_"
+
+
+def inherited(environment: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
+    """Return what jobs find of the daemon's environment (rule E2)."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(_PREFIX) and name not in _OF_THE_DAEMON
+    }
 
 
 def variables_of(act: StartAttempt) -> dict[bytes, bytes]:

@@ -10,6 +10,7 @@ from kala_trio.core.checks.execution import check_execution
 from kala_trio.core.checks.policy import check_policy, check_retrying
 from kala_trio.core.checks.remote import check_remote
 from kala_trio.core.checks.reporting import check_reporting
+from kala_trio.core.checks.secrecy import check_secrecy
 from kala_trio.core.checks.timing import check_timing
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import Duration
@@ -71,6 +72,7 @@ def check(definition: Definition, accepted_at: datetime) -> Definition:
     check_retrying(definition)
     check_execution(definition)
     check_reporting(definition)
+    check_secrecy(definition)
     return replace(definition, parent_jobs=_parents(definition), tags=_tags(definition))
 
 

@@ -47,6 +47,8 @@ EXAMPLES = {
     "notify_every_time": "false",
     "expect_within": '"PT1H", with notify_webhook or notify_email',
     "ping_url": '"https://hc-ping.com/93b65499-b211-49ce-57e0-19e735cc5abd"',
+    "secrets": '{"PGPASSWORD": "correct horse"}, or true in place of one that is to stay',
+    "secret_files": '{"API_TOKEN": "/run/secrets/api-token"}',
     "type": "0 for a command, 1 for a request to remote_properties.url",
     "remote_properties": 'null or {"url": "https://example.com/hook"}, for a job of type 1',
     "remote_properties.url": '"https://example.com/hook?source=kala"',

@@ -8,6 +8,9 @@ from kala_trio.core.definition import Definition, Execution
 RESERVED = "KALA_TRIO_"
 """What the names of kala-trio's own variables begin with."""
 
+OF_CLIENTS = ("KALA_TRIO_API", "KALA_TRIO_TOKEN")
+"""Those that a job may have all the same, with which a command asks a daemon."""
+
 LONGEST = {"cwd": 4_000, "user": 100, "group": 100, "stdin": 100_000}
 """How many characters these keys may have."""
 
@@ -55,7 +58,12 @@ def _check_env(env: tuple[tuple[str, str], ...]) -> None:
     for name, value in env:
         if not name or "=" in name or "\0" in name:
             raise refused("env", "must have names of one character or more, without =", name)
-        if name.startswith(RESERVED):
-            raise refused("env", f"must leave names with {RESERVED} to kala-trio", name)
+        check_variable("env", name)
         if "\0" in value:
             raise refused("env", "must not contain a NUL character", name)
+
+
+def check_variable(key: str, name: str) -> None:
+    """Refuse a name of ``key`` that kala-trio has a meaning for."""
+    if name.startswith(RESERVED) and name not in OF_CLIENTS:
+        raise refused(key, f"must leave names with {RESERVED} to kala-trio", name)

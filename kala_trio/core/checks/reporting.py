@@ -4,7 +4,7 @@ import re
 
 from kala_trio.core.checks.examples import refused
 from kala_trio.core.checks.policy import check_delay
-from kala_trio.core.definition import Definition, News, Reporting
+from kala_trio.core.definition import Definition, News, Reporting, secret_named
 from kala_trio.core.url import parse_url
 
 MOST_ADDRESSES = 20
@@ -32,7 +32,8 @@ def check_reporting(definition: Definition) -> None:
         problem = f"must have {LONGEST_PING_URL} characters at most, not {len(reporting.ping_url)}"
         raise refused("ping_url", problem, reporting.ping_url)
     for key in ("notify_webhook", "ping_url"):
-        if url := getattr(reporting, key):
+        url: str = getattr(reporting, key)
+        if url and not secret_named(url):
             parse_url(url, key)
     _check_addresses(reporting.notify_email)
     if len(set(reporting.notify_on)) < len(reporting.notify_on):

@@ -11,11 +11,14 @@ from msgspec import Struct
 
 from kala_trio.core.checks.examples import EXAMPLES
 from kala_trio.core.checks.remote import METHODS
-from kala_trio.core.definition import KEYS, Remote
+from kala_trio.core.checks.secrecy import NAME
+from kala_trio.core.definition import KEYS, Remote, Secret
 from kala_trio.core.errors import Refused
-from kala_trio.web.schemas import DEFAULTS, MEANINGS
+from kala_trio.web.written import DEFAULTS, MEANINGS
 
 REMOTE = "remote_properties"
+
+_NAME = re.compile(NAME)
 
 Given = Mapping[str, list[str]]
 """What a form was filled in with."""
@@ -32,6 +35,7 @@ class Kind(StrEnum):
     NUMBERS = "numbers"
     PAIRS = "pairs"
     HEADERS = "headers"
+    SECRETS = "secrets"
     CHOICE = "choice"
     CHOICES = "choices"
 
@@ -101,8 +105,8 @@ class Field(Struct, frozen=True):
                 return "\n".join(value)
             case Kind.NUMBERS:
                 return " ".join(map(str, value))
-            case Kind.PAIRS:
-                return "\n".join(f"{name}={each}" for name, each in value.items())
+            case Kind.PAIRS | Kind.SECRETS:
+                return _paired(value)
             case Kind.HEADERS:
                 return "\n".join(f"{name}: {each}" for name in value for each in value[name])
             case _:
@@ -110,7 +114,7 @@ class Field(Struct, frozen=True):
 
     def _read(self, text: str) -> object:
         match self.kind:
-            case Kind.PAIRS | Kind.HEADERS:
+            case Kind.PAIRS | Kind.HEADERS | Kind.SECRETS:
                 written = _json(text)
                 return written if isinstance(written, dict) else self._pairs(_lines(text)) or None
             case _:
@@ -121,6 +125,9 @@ class Field(Struct, frozen=True):
         pairs: dict[str, Any] = {}
         for line in lines:
             name, found, value = line.partition(mark)
+            if self.kind is Kind.SECRETS:
+                pairs[name.strip()] = value if found else True
+                continue
             if not found:
                 problem = f"must have a name, {mark} and a value on each line"
                 raise Refused(self.key, problem, found=line, example=example)
@@ -136,6 +143,7 @@ _WRITTEN = {
     Kind.NUMBERS: ". With blanks between them",
     Kind.PAIRS: ". NAME=value on each line",
     Kind.HEADERS: ". Name: value on each line",
+    Kind.SECRETS: ". NAME=text on each line; NAME alone is one that stays as it is",
 }
 _LONG = {"command", "stdin", f"{REMOTE}.body"}
 
@@ -152,6 +160,11 @@ _READERS: dict[Kind, Callable[[str], object]] = {
     Kind.CHOICES: lambda text: _lines(text) or None,
     Kind.LINES: lambda text: _list(text) or None,
 }
+
+
+def _paired(value: Mapping[str, object]) -> str:
+    """Write names and texts; true stands for a secret, which is not shown."""
+    return "\n".join(name if each is True else f"{name}={each}" for name, each in value.items())
 
 
 def _lines(text: str) -> list[str]:
@@ -185,6 +198,7 @@ _KINDS: dict[Any, Kind] = {
     tuple[int, ...]: Kind.NUMBERS,
     tuple[tuple[str, str], ...]: Kind.PAIRS,
     tuple[tuple[str, tuple[str, ...]], ...]: Kind.HEADERS,
+    tuple[tuple[str, Secret | None], ...]: Kind.SECRETS,
 }
 
 _OF_TYPE = "Whether it runs a command, or makes the request that is described here"
@@ -208,6 +222,7 @@ _SECTIONS = {
         *("shell", "timeout", "env", "cwd", "stdin", "user", "group", "umask"),
         "template_delimiters",
     ),
+    "Secrets": ("secrets", "secret_files"),
     "Retries": (
         *("retries", "retry_delay", "retry_backoff", "retry_max_delay", "retry_jitter"),
         *("retry_exit_codes", "rerun_lost"),
@@ -274,9 +289,19 @@ def texts(before: Mapping[str, Any]) -> dict[str, str]:
 
 
 def filled(given: Given) -> dict[str, str]:
-    """Return what stands in the fields of a form that was filled in."""
+    """Return what stands in the fields of a form that was filled in, to be shown once more.
+
+    Of secrets only the names: their texts have to be written again.
+    """
     every = [*FIELDS.values(), TYPE, *REMOTE_FIELDS.values()]
-    return {field.key: field.filled(given) for field in every}
+    shown = {field.key: field.filled(given) for field in every}
+    return shown | {"secrets": _names_alone(shown["secrets"])}
+
+
+def _names_alone(text: str) -> str:
+    """Return the lines of secrets without the texts, which are then asked for: none is empty."""
+    parts = (line.partition("=") for line in _lines(text))
+    return "\n".join(f"{name}{mark}" for name, mark, _ in parts if _NAME.fullmatch(name.strip()))
 
 
 def _number(text: str) -> int | float | str:

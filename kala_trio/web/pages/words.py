@@ -129,8 +129,10 @@ def plain(value: object) -> str:
             return "yes" if value else "no"
         case list() if all(isinstance(each, str | int) for each in value):
             return "\n".join(map(str, value))
-        case Mapping() if all(isinstance(each, str) for each in value.values()):
-            return "\n".join(f"{name}={each}" for name, each in value.items())
+        case Mapping() if all(isinstance(each, str | bool) for each in value.values()):
+            # True stands for a secret, of which there is only the name to be shown.
+            pairs = value.items()
+            return "\n".join(name if each is True else f"{name}={each}" for name, each in pairs)
         case Mapping() if all(isinstance(each, list) for each in value.values()):
             return "\n".join(f"{name}: {each}" for name in value for each in value[name])
         case _:
