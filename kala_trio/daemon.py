@@ -6,11 +6,13 @@ import os
 import resource
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import timedelta
+from functools import partial
 
-import click
 import trio
+from msgspec.structs import replace
 
 from kala_trio import __version__
 from kala_trio.certificate import certificate_of
@@ -18,11 +20,13 @@ from kala_trio.clock import WallClock
 from kala_trio.core.errors import CannotStart, KalaTrioError, Refused, Unavailable
 from kala_trio.core.messages import Command
 from kala_trio.core.scheduler import Scheduler
+from kala_trio.core.slots import Limits
 from kala_trio.delivery import Deliveries
-from kala_trio.door import Reload
+from kala_trio.door import Inside, Reload
 from kala_trio.exposure import exposed
 from kala_trio.heartbeat import keep_beating
 from kala_trio.listener import listening, url_of
+from kala_trio.logs import Log
 from kala_trio.pruning import Bounds, Pruning
 from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.outbound import Outbound
@@ -32,7 +36,9 @@ from kala_trio.settings import PREFIX, Settings
 from kala_trio.store.expired import Expired
 from kala_trio.store.journal import Journal
 from kala_trio.supervisor import Supervisor
+from kala_trio.systemd import ServiceManager
 from kala_trio.threads import in_thread
+from kala_trio.vitals import Counting, Vitals
 from kala_trio.web_process import keep_web_process
 
 log = logging.getLogger(__name__)
@@ -42,10 +48,12 @@ _STANDARD_ERROR = 2
 _OWN = (f"{PREFIX}TLS_CERT", f"{PREFIX}TLS_KEY")
 # How many descriptors are wanted: an attempt in progress takes four.
 _DESCRIPTORS = 65_536
+# A stop takes the grace period and so many seconds at most.
+_ENDING = 20.0
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain (rule C4).
+def run(settings: Settings, log_lines: Log) -> None:
+    """Serve until SIGTERM or SIGINT, then drain (rule C4); log to ``log_lines``.
 
     Raises:
         CannotStart: the address or the database can't be had.
@@ -54,10 +62,11 @@ def run(settings: Settings) -> None:
     """
     _raise_descriptor_limit()
     _forget_the_parent()
+    service_manager = ServiceManager.of(os.environ)
     _refuse_broken_tls(settings)
     with closing(Journal(settings.db)) as journal, listening(settings) as listener:
         try:
-            trio.run(_serve, settings, journal, listener)
+            trio.run(_serve, settings, journal, listener, log_lines, service_manager)
         except BaseExceptionGroup as group:
             expected, bugs = group.split(KalaTrioError)
             if bugs or not expected:
@@ -102,10 +111,14 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Command]]:
+def _restore(
+    journal: Journal, settings: Settings, counting: Counting
+) -> tuple[Scheduler, list[Command]]:
     """Go on where the last daemon ended; also return the commands with which to begin."""
     try:
-        restored = Scheduler.restore(journal.load(), WallClock().now(), settings.limits)
+        snapshot = journal.load()
+        counting.know(snapshot)
+        restored = Scheduler.restore(snapshot, WallClock().now(), settings.limits)
     except Refused as error:
         raise CannotStart(f"database: {settings.db} holds what can't be read: {error}") from error
     # All that was loaded lives long: the collector need not look at it again.
@@ -114,30 +127,44 @@ def _restore(journal: Journal, settings: Settings) -> tuple[Scheduler, list[Comm
     return restored
 
 
-async def _serve(settings: Settings, journal: Journal, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings,
+    journal: Journal,
+    listener: socket.socket,
+    lines: Log,
+    service_manager: ServiceManager,
+) -> None:
     async with trio.open_nursery() as nursery:
-        clock = WallClock()
+        clock, counting = WallClock(), Counting()
         output = output_root(settings.db)
         outbound = Outbound(settings.targets)
         runner = Dispatch(output, clock, nursery, outbound)
         deliveries = Deliveries(journal, output, clock, outbound, settings.mailer)
+        counting.tally.notices = deliveries.counts
         supervisor = Supervisor(
-            clock=clock, commit=journal.commit, runner=runner, deliver=deliveries.wake
+            clock=clock,
+            commit=journal.commit,
+            runner=runner,
+            deliver=deliveries.wake,
+            counting=counting,
         )
+        vitals = partial(_vitals, supervisor, settings.limits, lines)
+        drain = partial(_drain, supervisor, service_manager, settings.grace)
         reloads = trio.open_memory_channel[Reload](1)
         stops = [signal.SIGTERM, signal.SIGINT]
         if _has_terminal():
             stops.append(signal.SIGHUP)
         else:
-            await nursery.start(_reload_on_signal, reloads[0])
-        await nursery.start(_stop_on_signal, stops, supervisor, runner, settings.grace)
+            await nursery.start(_reload_on_signal, reloads[0], service_manager)
+        await nursery.start(_stop_on_signal, stops, drain, runner, settings.grace)
         async with trio.open_nursery() as faces:
-            faces.start_soon(keep_web_process, listener, settings, supervisor.ask, reloads[1])
+            inside = Inside(supervisor.ask, vitals, reloads[1])
+            faces.start_soon(keep_web_process, listener, settings, inside)
             try:  # in a thread, so that the web process gets ready meanwhile
-                scheduler, first = await in_thread(_restore, journal, settings)
+                scheduler, first = await in_thread(_restore, journal, settings, counting)
             except Unavailable:  # there is none
-                scheduler, first = _restore(journal, settings)
-            _say_where(settings, listener)
+                scheduler, first = _restore(journal, settings, counting)
+            _say_where(settings, listener, lines)
             age, most = timedelta(days=settings.keep_days), settings.keep_output * 1024 * 1024
             bounds = Bounds(age, settings.keep_runs, most)
             pruning = Pruning(journal, Expired(settings.db), output, clock, bounds)
@@ -145,15 +172,29 @@ async def _serve(settings: Settings, journal: Journal, listener: socket.socket) 
             nursery.start_soon(deliveries.run)
             if heartbeat := settings.heartbeat:
                 nursery.start_soon(keep_beating, heartbeat, outbound, supervisor.is_well)
-            await supervisor.run(scheduler, first)
+            if service_manager.address:
+                nursery.start_soon(service_manager.keep_told, vitals)
+            await supervisor.run(scheduler, first, ready=service_manager.ready)
             await deliveries.finish()
             faces.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
-def _say_where(settings: Settings, listener: socket.socket) -> None:
-    where = url_of(settings, listener)
-    click.echo(f"kala-trio {__version__}: {where}, database {settings.db}", err=True)
+def _vitals(supervisor: Supervisor, limits: Limits, lines: Log) -> Vitals:
+    """Return what the supervisor knows of itself, and what else is to be shown beside it."""
+    more = {"limit": limits.total, "limits": limits.tags, "dropped_lines": lines.dropped}
+    return replace(supervisor.vitals(), **more)
+
+
+def _drain(supervisor: Supervisor, service_manager: ServiceManager, grace: float) -> None:
+    service_manager.stopping(grace + _ENDING)
+    supervisor.stop()
+
+
+def _say_where(settings: Settings, listener: socket.socket, lines: Log) -> None:
+    url = url_of(settings, listener)
+    text = f"kala-trio {__version__}: {url}, database {settings.db}"
+    lines.say(text, version=__version__, url=url, database=str(settings.db))
     for sentence in exposed(settings.db):
         log.warning("%s", sentence)
 
@@ -173,7 +214,10 @@ def _heeded(number: signal.Signals) -> bool:
 
 
 async def _reload_on_signal(
-    reloads: trio.MemorySendChannel[Reload], *, task_status: trio.TaskStatus[None]
+    reloads: trio.MemorySendChannel[Reload],
+    service_manager: ServiceManager,
+    *,
+    task_status: trio.TaskStatus[None],
 ) -> None:
     """Have the web process load anew what can be, at each SIGHUP."""
     if not _heeded(signal.SIGHUP):
@@ -185,13 +229,15 @@ async def _reload_on_signal(
             async for _ in received:
                 with suppress(trio.WouldBlock):  # one is on its way
                     reloads.send_nowait(Reload())
+                service_manager.reloading()
+                service_manager.ready()  # what is left goes on next door
     finally:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 async def _stop_on_signal(
     stops: list[signal.Signals],
-    supervisor: Supervisor,
+    drain: Callable[[], None],
     runner: Dispatch,
     grace: float,
     *,
@@ -204,7 +250,7 @@ async def _stop_on_signal(
             task_status.started()
             number = await anext(received)
             log.warning("%s: stopping; attempts have %g s", signal.Signals(number).name, grace)
-            supervisor.stop()
+            drain()
             with trio.move_on_after(grace):
                 await anext(received)
             runner.end_attempts()

@@ -64,7 +64,11 @@ _Lane = tuple[str, Channel, str]
 
 
 class Deliveries:
-    """Delivers what is in the outbox: of a job's notices to one receiver, one after the other."""
+    """Delivers what is in the outbox: of a job's notices to one receiver, one after the other.
+
+    ``counts`` tells of each channel how many were ``delivered`` or ``given_up``, and how many tries
+    have ``failed``.
+    """
 
     def __init__(
         self,
@@ -78,6 +82,7 @@ class Deliveries:
 
         Requests go through ``outbound``.
         """
+        self.counts: dict[str, dict[str, int]] = {}
         self._journal = journal
         self._outbox = Outbox(journal.path)
         self._reader = Reader(journal.path)
@@ -216,6 +221,7 @@ class Deliveries:
             problem = "could not be sent because of a bug, which is in the log"
         else:
             self._failures.end()
+            self._count(delivery.notice.channel, "delivered")
             return replace(
                 delivery,
                 tries=tries,
@@ -226,7 +232,14 @@ class Deliveries:
         again_at = next_try_at(delivery, self._clock.now())
         after = replace(delivery, tries=tries, next_try_at=again_at, error=problem)
         self._log(after)
+        self._count(delivery.notice.channel, "failed")
+        if again_at is None:
+            self._count(delivery.notice.channel, "given_up")
         return after
+
+    def _count(self, channel: Channel, what: str) -> None:
+        counts = self.counts.setdefault(channel.value, {})
+        counts[what] = counts.get(what, 0) + 1
 
     async def _send(self, notice: Notice) -> str:
         """Send a notice; return what its sender should know all the same."""

@@ -6,7 +6,7 @@ import math
 import struct
 from collections.abc import Awaitable, Callable
 from types import UnionType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar, assert_never
 
 import msgspec
 import trio
@@ -23,6 +23,7 @@ from kala_trio.core.errors import (
     Unavailable,
 )
 from kala_trio.core.messages import Request
+from kala_trio.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ _READ = 64 * 1024
 _OUTSTANDING = 256
 # How long the last answers may take to get through the door, in seconds.
 _PARTING = 5.0
+# How often the scheduler shows how it is, and for how long its word holds, in seconds.
+_PULSE = 1.0
+_HOLDS = 5.0
 
 
 class Ask(Struct, frozen=True):
@@ -60,7 +64,13 @@ class Farewell(Struct, frozen=True, tag=True):
     """The last frame of all: what has no answer by now was not carried out, and won't be."""
 
 
-_ToWeb = Answer | Reload | Farewell
+class Pulse(Struct, frozen=True, tag=True):
+    """How the scheduler is: sent unasked, so that no flood of requests stands before it."""
+
+    vitals: Vitals
+
+
+_ToWeb = Answer | Pulse | Reload | Farewell
 
 
 class Door:
@@ -77,6 +87,13 @@ class Door:
         self._waiting: dict[int, _Waiting] = {}
         self._outgoing, self._asks = trio.open_memory_channel[Ask](math.inf)
         self._open = True
+        self._vitals: Vitals | None = None
+        self._heard_at = -math.inf
+
+    def vitals(self) -> Vitals | None:
+        """Return how the scheduler was a second ago; None if it shows no sign of life."""
+        is_heard = self._open and trio.current_time() < self._heard_at + _HOLDS
+        return self._vitals if is_heard else None
 
     async def ask(self, request: Request, who: str = "") -> None:
         """Have the scheduler carry out ``request`` for ``who``; return when that is durable.
@@ -107,11 +124,8 @@ class Door:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_send, self._stream, self._asks)
                 frames = _Frames[_ToWeb](self._stream, _ToWeb)
-                while isinstance(frame := await frames.receive(), Answer | Reload):
-                    if isinstance(frame, Reload):
-                        self._load_anew()
-                    elif waiting := self._waiting.get(frame.number):
-                        waiting.answer(_error_of(frame))  # whoever asked has not gone away
+                while not isinstance(frame := await frames.receive(), Farewell | None):
+                    self._take_in(frame)
                 if isinstance(frame, Farewell):
                     error = Unavailable(STOPPING)
                 nursery.cancel_scope.cancel()
@@ -119,6 +133,18 @@ class Door:
             self._open = False
             for waiting in self._waiting.values():
                 waiting.answer(error)
+
+    def _take_in(self, frame: Answer | Pulse | Reload) -> None:
+        match frame:
+            case Pulse(vitals):
+                self._vitals, self._heard_at = vitals, trio.current_time()
+            case Reload():
+                self._load_anew()
+            case Answer(number):
+                if waiting := self._waiting.get(number):  # whoever asked may have gone away
+                    waiting.answer(_error_of(frame))
+            case _:
+                assert_never(frame)
 
 
 class _Waiting:
@@ -133,14 +159,23 @@ class _Waiting:
         self.answered.set()
 
 
+class Inside(NamedTuple):
+    """What the scheduler process has for the web.
+
+    ``ask`` carries out requests for somebody, ``vitals`` are shown each second, and what comes from
+    ``reloads`` is passed on.
+    """
+
+    ask: Callable[[Request, str], Awaitable[None]]
+    vitals: Callable[[], Vitals]
+    reloads: trio.MemoryReceiveChannel[Reload]
+
+
 async def serve_door(
     stream: trio.abc.Stream,
-    ask: Callable[[Request, str], Awaitable[None]],
-    reloads: trio.MemoryReceiveChannel[Reload],
+    inside: Inside,
 ) -> None:
-    """Answer the requests that come over ``stream`` with what ``ask`` makes of them, until it ends.
-
-    What comes from ``reloads`` is passed on.
+    """Answer the requests that come over ``stream`` with what is ``inside``, until it ends.
 
     So many are carried out at once at most that no flood of requests grows without bound here. When
     cancelled, still sends the answers that there are, in bounded time; and where ``ask`` was done
@@ -152,14 +187,20 @@ async def serve_door(
     async def carry_out(asked: Ask) -> None:
         answer = Answer(asked.number)
         try:
-            await ask(asked.request, asked.who)
+            await inside.ask(asked.request, asked.who)
         except KalaTrioError as error:
             answer = _answer_with(asked.number, error)
         outgoing.send_nowait(answer)
         slots.release()
 
+    async def show() -> None:
+        while True:
+            if not answers.statistics().current_buffer_used:  # else nobody reads at present
+                outgoing.send_nowait(Pulse(inside.vitals()))
+            await trio.sleep(_PULSE)
+
     async def pass_on() -> None:
-        async for reload in reloads:
+        async for reload in inside.reloads:
             outgoing.send_nowait(reload)
 
     # What is half sent can only be sent to its end, or no frame is any more.
@@ -174,6 +215,7 @@ async def serve_door(
         with outgoing:
             try:
                 async with trio.open_nursery() as nursery:
+                    nursery.start_soon(show)
                     nursery.start_soon(pass_on)
                     frames = _Frames[Ask](stream, Ask)
                     while asked := await frames.receive():

@@ -15,6 +15,7 @@ from kala_trio.core.errors import Refused
 from kala_trio.core.slots import Limits
 from kala_trio.core.url import parse_url
 from kala_trio.heartbeat import Heartbeat
+from kala_trio.logs import LogFormat
 from kala_trio.mail import Mailer, MailServer, parse_mail_server, parse_sender
 from kala_trio.runner.targets import USUALLY_DENIED, Network, Targets, parse_networks
 from kala_trio.runner.variables import VARIABLES
@@ -63,6 +64,7 @@ class Settings(Struct, frozen=True):
     db: Path = default_db()
     default_owner: str = ""
     verbose: bool = False
+    log_format: LogFormat = LogFormat.TEXT
     grace: float = 10.0
     keep_days: int = 90
     keep_runs: int = 1000
@@ -204,6 +206,12 @@ def _flag(name: str, value: object) -> bool:
     return words[value]
 
 
+def _log_format(name: str, value: object) -> LogFormat:
+    if not isinstance(value, str) or value not in {*LogFormat}:
+        raise Refused(name, "must be text or json", found=value, example='"json"')
+    return LogFormat(value)
+
+
 def _seconds(name: str, value: object) -> float:
     if not isinstance(value, str):
         raise Refused(name, "must be a duration", found=value, example='"PT10S"')
@@ -294,6 +302,7 @@ _READ: dict[str, Callable[[str, object], Any]] = {
     "db": _path,
     "default_owner": _text,
     "verbose": _flag,
+    "log_format": _log_format,
     "grace": _seconds,
     "keep_days": _count("a whole number from 1", 1, 36_500, "90"),
     # Ten are what a job shows of itself.

@@ -10,11 +10,12 @@ from typing import Protocol
 
 import trio
 
+from kala_trio.chronicle import tell
 from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.deeds import deeds_of
 from kala_trio.core.errors import STOPPING, KalaTrioError, Unavailable
-from kala_trio.core.job import reason_of
+from kala_trio.core.job import outcome_of, reason_of
 from kala_trio.core.messages import (
     Act,
     Apply,
@@ -33,6 +34,7 @@ from kala_trio.core.messages import (
 )
 from kala_trio.core.scheduler import Scheduler
 from kala_trio.core.url import work_of
+from kala_trio.vitals import Counting, Vitals
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,8 @@ _DECIDING = 0.005
 _SLICE = 1.0
 # A store that failed, a full disk say, is tried again this often.
 _COMMIT_RETRY = 1.0
+# So much of what an attempt does is logged.
+_QUOTED = 200
 
 
 class Runner(Protocol):
@@ -91,15 +95,21 @@ class Supervisor:
         commit: Callable[[Sequence[Record]], Awaitable[None]],
         runner: Runner,
         deliver: Callable[[], None],
+        counting: Counting | None = None,
     ) -> None:
         """Take in what is asked for; nothing is done before ``run``.
 
-        ``deliver`` is called when notices were committed.
+        ``deliver`` is called when notices were committed. What happens is noted in ``counting``.
         """
         self._clock = clock
         self._commit = commit
         self._runner = runner
         self._deliver = deliver
+        self._counting = counting or Counting()
+        self._is_restored = False
+        self._started_at = clock.now()
+        # Since when it is at a batch; None while it waits.
+        self._busy_since: float | None = None
         self._inbox: deque[_Message] = deque()
         self._sleep = trio.CancelScope()
         self._store_fails = False
@@ -126,6 +136,7 @@ class Supervisor:
         question = _Question(request, who)
         self._put(question)
         await question.answered.wait()
+        self._counting.asked(request, question.error)
         if question.error:
             raise question.error
 
@@ -133,12 +144,34 @@ class Supervisor:
         """Tell whether what is decided can be made durable."""
         return not self._store_fails
 
+    def vitals(self) -> Vitals:
+        """Return how it is at this moment, before ``run`` too."""
+        busy_for = 0.0 if self._busy_since is None else trio.current_time() - self._busy_since
+        return Vitals(
+            started_at=self._started_at,
+            is_restored=self._is_restored,
+            is_stopping=self._stopping,
+            can_commit=self.is_well(),
+            busy_for=busy_for,
+            running=self._in_progress,
+            next_wake=self._scheduler.next_wake() if self._is_restored else None,
+            tally=self._counting.tally,
+        )
+
     def stop(self) -> None:
         """Start no attempt any more; ``run`` returns when those in progress are over (rule C4)."""
         self._put(Stop())
 
-    async def run(self, scheduler: Scheduler, first: Sequence[Command] = ()) -> None:
+    async def run(
+        self,
+        scheduler: Scheduler,
+        first: Sequence[Command] = (),
+        *,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         """Serve until stopped; ``first`` are the commands that restoring ``scheduler`` gave.
+
+        ``ready`` is called once these are durable.
 
         Raises:
             Unavailable: the store failed at the start, or at the end for good.
@@ -147,11 +180,16 @@ class Supervisor:
         if records := [each for each in first if not isinstance(each, Act)]:
             await self._commit(records)
         self._scheduler.committed()
+        self._note(first)
+        self._is_restored = True
+        ready()
         async with trio.open_nursery() as self._acts:
             self._start(first)
             while self._inbox or self._in_progress or not self._stopping:
                 await self._something_to_do()
+                self._busy_since = trio.current_time()
                 await self._settle()
+                self._busy_since = None
             self._is_over = True
             # What is left are orphans, for which another daemon will wait.
             self._acts.cancel_scope.cancel()
@@ -206,7 +244,9 @@ class Supervisor:
         try:
             # A store that failed is tried until it works; at the end only with what must be kept.
             if records or (self._store_fails and (self._in_progress or not self._stopping)):
+                began = trio.current_time()
                 await self._commit(records)
+                self._counting.committed(len(records), trio.current_time() - began)
                 self._complaint.end()
                 self._store_fails = False
         except Unavailable as error:
@@ -214,9 +254,14 @@ class Supervisor:
             await self._take_back(happened, accepted, error)
             return
         self._scheduler.committed()
+        self._note(commands)
         self._start(commands)
         for question in accepted:
             question.answer()
+
+    def _note(self, commands: Sequence[Command]) -> None:
+        self._counting.take(commands)
+        tell(commands)
 
     def _serve_due(self) -> list[Command]:
         return self._decide(Tick()) if self._scheduler.is_due(self._clock.now()) else []
@@ -232,6 +277,7 @@ class Supervisor:
     ) -> None:
         """Undo a batch that could not be made durable, and see to it that nothing of it is lost."""
         self._scheduler.rollback()
+        self._counting.tally.failed_commits += 1
         for question in accepted:
             question.answer(error)
         if self._stopping and not self._in_progress:
@@ -260,19 +306,36 @@ class Supervisor:
                     pass
 
     async def _run_attempt(self, act: StartAttempt, ending: trio.CancelScope) -> None:
-        work = work_of(act.definition)
-        log.info("run %s attempt %d: starts %.200r", act.run.id, act.number, work)
+        trigger, fields = act.run.trigger, _fields(act.run.id, act.run.job_name, act.number)
+        lateness = (self._clock.now() - trigger.scheduled_at).total_seconds()
+        if act.number == 1:
+            self._counting.started(trigger.cause, lateness)
+            fields["lateness"] = lateness
+        if log.isEnabledFor(logging.INFO):
+            work = work_of(act.definition)[:_QUOTED]
+            log.info("attempt starts", extra=fields | {"work": work})
         ended = await self._runner.run_attempt(act, ending)
-        reason = reason_of(ended.result) or "succeeded"
-        log.info("run %s attempt %d: %s", act.run.id, act.number, reason)
+        if log.isEnabledFor(logging.INFO):
+            log.info("attempt ended", extra=fields | _end_of(ended))
         self._in_progress -= 1
         self._take_end(ended)
 
     async def _await_orphan(self, act: AwaitOrphan, ending: trio.CancelScope) -> None:
         ended = await self._runner.await_orphan(act, ending)
-        log.warning("run %s attempt %d: %s", ended.run_id, ended.number, reason_of(ended.result))
+        fields = _fields(ended.run_id, act.run.job_name, ended.number)
+        log.warning("attempt ended", extra=fields | _end_of(ended))
         self._take_end(ended)
 
     def _take_end(self, ended: AttemptEnded) -> None:
         del self._endings[ended.run_id]
         self._put(ended)
+
+
+def _fields(run_id: str, job_name: str, attempt: int) -> dict[str, object]:
+    return {"run_id": run_id, "job_name": job_name, "attempt": attempt}
+
+
+def _end_of(ended: AttemptEnded) -> dict[str, object]:
+    took = (ended.ended_at - ended.started_at).total_seconds()
+    outcome, reason = outcome_of(ended.result).value, reason_of(ended.result)
+    return {"outcome": outcome, "took": took} | ({"reason": reason} if reason else {})

@@ -5,15 +5,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 
 import trio
 
 from kala_trio.certificate import certificate_of
 from kala_trio.complaint import Complaint
 from kala_trio.core.errors import Refused, Unavailable
-from kala_trio.core.messages import Request
-from kala_trio.door import Reload, serve_door
+from kala_trio.door import Inside, serve_door
 from kala_trio.settings import Settings
 from kala_trio.threads import in_thread, needing_a_thread
 
@@ -29,19 +27,18 @@ _LAST_EXIT = 5.0
 async def keep_web_process(
     listener: socket.socket,
     settings: Settings,
-    ask: Callable[[Request, str], Awaitable[None]],
-    reloads: trio.MemoryReceiveChannel[Reload],
+    inside: Inside,
 ) -> None:
     """Run the web process, and start it again when it dies: at once, then after growing pauses.
 
-    It answers through ``ask``, and gets what comes from ``reloads``.
+    It is served from ``inside``.
     """
     pause = 0.0
     complaint = Complaint(log, "the web process is back")
     while True:
         began = trio.current_time()
         try:
-            how = await _run(listener, settings, ask, reloads, complaint)
+            how = await _run(listener, settings, inside, complaint)
         # Too many processes or open files, say, or a certificate that is broken by now.
         except (OSError, Unavailable, Refused) as error:
             how = f"could not be started: {error}"
@@ -54,8 +51,7 @@ async def keep_web_process(
 async def _run(
     listener: socket.socket,
     settings: Settings,
-    ask: Callable[[Request, str], Awaitable[None]],
-    reloads: trio.MemoryReceiveChannel[Reload],
+    inside: Inside,
     complaint: Complaint,
 ) -> str:
     """Serve one web process until it ends, and say how; when cancelled, let it answer what it has.
@@ -74,7 +70,7 @@ async def _run(
     try:
         async with trio.SocketStream(ours) as stream, trio.open_nursery() as nursery:
             nursery.start_soon(_end_when_settled, complaint)
-            await serve_door(stream, ask, reloads)
+            await serve_door(stream, inside)
             nursery.cancel_scope.cancel()
     finally:
         with trio.CancelScope(shield=True):
@@ -102,6 +98,7 @@ def _command(settings: Settings, listener: int, door: int) -> list[str]:
         f"--door-fd={door}",
         f"--db={os.fspath(settings.db)}",
         f"--default-owner={settings.default_owner}",
+        f"--log-format={settings.log_format}",
         *(["--has-mail"] if settings.smtp else []),
         f"--min-interval={settings.min_interval or ''}",
         *("--connections", *map(str, (settings.max_connections, settings.max_connections_of_one))),

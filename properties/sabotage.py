@@ -1,7 +1,7 @@
 """Supervisors and stores with one fault each, to see that the judges of a ledger catch it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import SystemRandom
 
 import trio
@@ -49,10 +49,16 @@ class StartsTooEarly(Supervisor):
 class NeverRollsBack(Supervisor):
     """Goes on as if a commit that failed had been kept."""
 
-    async def run(self, scheduler: Scheduler, first: Sequence[Command] = ()) -> None:
+    async def run(
+        self,
+        scheduler: Scheduler,
+        first: Sequence[Command] = (),
+        *,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:
         """Let the scheduler forget how to undo what it decided."""
         scheduler.rollback = scheduler.committed  # type: ignore[method-assign]
-        await super().run(scheduler, first)
+        await super().run(scheduler, first, ready=ready)
 
 
 class IgnoresTheStop(Supervisor):

@@ -36,9 +36,11 @@ from kala_trio.store.journal import Journal
 from kala_trio.store.reader import Reader
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
+from kala_trio.web.exposition import Watch
 from properties import bodies
 from properties.bodies import Fields
 from properties.documented import check_answer
+from properties.well import WELL
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "http-api.md").read_text()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -111,7 +113,8 @@ class Server:
             has_mail=True,
             new_id=lambda: str(uuid.UUID(int=drawn.getrandbits(128), version=4)),
         )
-        self._app = create_app(self._reader, self._ask, acceptance=acceptance, output=self.output)
+        ways, watch = (self._reader, self._ask), Watch(self._reader.path, self.output, lambda: WELL)
+        self._app = create_app(*ways, acceptance=acceptance, output=self.output, watch=watch)
 
     async def _ask(self, request: Request) -> None:
         await self._decide(request)

@@ -334,25 +334,3 @@ def _get(url: str, headers: dict[str, str]) -> bytes:
     with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
         data: bytes = answer.read()
     return data
-
-
-def test_a_secret_is_neither_shown_nor_lost(fresh: Daemon, tmp_path: Path) -> None:
-    """K1, K2: a file may have it, or true for the one that is there, as an export has."""
-    text = f"jobs: {{a: {{command: printenv PW, schedule: {FUTURE}, secrets: {{PW: SECRET}}}}}}"
-    done(fresh.url, "apply", file(tmp_path, text.replace("SECRET", "hunter22")), "--yes")
-    renewed = file(tmp_path, text.replace("SECRET", "hunter33"))
-    for words in ([], ["--json"]):
-        said = done(fresh.url, "apply", renewed, "--dry-run", *words, status=3)
-        assert "hunter" not in said
-        assert "secrets.PW" in said
-    exported = done(fresh.url, "export")
-    assert "PW: true" in exported
-    assert "hunter" not in exported
-    edited = exported.replace("printenv PW", "sh -c 'printenv PW | wc -c'")
-    said = done(fresh.url, "apply", file(tmp_path, edited), "--yes")
-    assert "secrets" not in said
-    done(fresh.url, "job", "start", "a")
-    assert done(fresh.url, "logs", "-f", "a") == "9\n"
-    elsewhere = edited.replace("  a:", "  b:")
-    said = done(fresh.url, "apply", file(tmp_path, elsewhere), "--yes", status=2)
-    assert "secrets: true keeps a secret, and there is none of that name" in said

@@ -4,16 +4,23 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
-from trio.testing import memory_stream_pair, wait_all_tasks_blocked
+from trio.testing import MockClock, memory_stream_pair, wait_all_tasks_blocked
 
 from kala_trio.core.errors import KalaTrioError, Unanswered, Unavailable
 from kala_trio.core.messages import Delete, Request, Start
-from kala_trio.door import Door, Reload, serve_door
+from kala_trio.door import Door, Inside, Pulse, Reload, serve_door
 from kala_trio.store.reader import Reader
+from kala_trio.vitals import Vitals
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
+from properties.well import WELL
+
+
+def vitals() -> Vitals:
+    return WELL
 
 
 @asynccontextmanager
@@ -30,7 +37,7 @@ async def served(
     async def serve() -> None:
         with end:
             async with ours:
-                await serve_door(ours, lambda request, _: ask(request), reloads)
+                await serve_door(ours, Inside(lambda request, _: ask(request), vitals, reloads))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(serve)
@@ -130,7 +137,7 @@ async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothin
     async with trio.open_nursery() as nursery:
         nursery.start_soon(door.run)
         _, reloads = trio.open_memory_channel[Reload](0)
-        nursery.start_soon(serve_door, scheduler, never_answer, reloads)
+        nursery.start_soon(serve_door, scheduler, Inside(never_answer, vitals, reloads))
         nursery.start_soon(post)
         await wait_all_tasks_blocked()
         assert carried_out == [Start("a")]
@@ -139,3 +146,35 @@ async def test_a_request_that_lost_its_answer_is_not_said_to_have_changed_nothin
         await post()
         nursery.cancel_scope.cancel()
     assert answers == [(502, None), (503, "1")]
+
+
+async def test_the_scheduler_is_seen_to_live_even_while_a_flood_waits_for_it(
+    autojump_clock: MockClock,
+) -> None:
+    async def ask(_: Request) -> None:
+        await trio.sleep_forever()
+
+    async with served(ask) as (door, _), trio.open_nursery() as clients:
+        for number in range(2000):
+            clients.start_soon(door.ask, Delete(str(number)))
+        await trio.sleep(100)
+        assert door.vitals() == vitals()
+        clients.cancel_scope.cancel()
+
+
+async def test_a_scheduler_that_shows_no_sign_of_life_is_not_taken_for_a_live_one(
+    autojump_clock: MockClock,
+) -> None:
+    """Its last word holds for five seconds."""
+    web, scheduler = memory_stream_pair()
+    door = Door(web, lambda: None)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(door.run)
+        assert door.vitals() is None
+        pulse = msgspec.msgpack.encode(Pulse(vitals()))
+        await scheduler.send_all(len(pulse).to_bytes(4, "big") + pulse)
+        await trio.sleep(4)
+        assert door.vitals() == vitals()
+        await trio.sleep(2)
+        assert door.vitals() is None
+        nursery.cancel_scope.cancel()

@@ -278,7 +278,7 @@ def test_the_log_of_a_daemon_that_tells_all_holds_no_secret(tmp_path: Path) -> N
             job = create(daemon, url, body="s3cret", headers=headers, method="POST")
             assert "s3cret" not in reasons(daemon, job)[0]
             _, log = daemon.end()
-        assert f"starts 'POST {site.url}'" in log
+        assert f'work="POST {site.url}"' in log
         assert "s3cret" not in log
 
 

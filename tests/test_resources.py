@@ -2,6 +2,8 @@
 
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from kala_trio.runner.output import HEAD, TAIL
@@ -13,6 +15,7 @@ NOTICED = 16 * 1024
 # More, for a long look: SOAK_RUNS=10000 pytest tests/test_resources.py
 RUNS = int(os.environ.get("SOAK_RUNS", "1000"))
 AT_ONCE = 50
+ROOT = Path(__file__).parent.parent
 
 
 def status(pid: int, name: str) -> int:
@@ -105,3 +108,35 @@ def test_a_stop_ends_all_that_a_job_has_started_even_while_it_pours(tmp_path: Pa
     assert not any(map(is_running, started))
     with running(tmp_path / "kala.db") as daemon:
         assert daemon.outcomes(job) == ["stopped"]
+
+
+def test_an_attempt_that_needs_a_thread_where_none_is_to_be_had_is_not_started(
+    tmp_path: Path,
+) -> None:
+    """A1: and the daemon goes on."""
+    script = """if True:
+        import sys, threading, trio
+        from pathlib import Path
+        from msgspec.structs import replace
+        from kala_trio.clock import WallClock
+        from kala_trio.core.definition import Execution
+        from kala_trio.runner.local import LocalRunner
+        from tests.test_runner import act
+
+        def refuse(thread):
+            raise RuntimeError("can't start new thread")
+
+        async def main():
+            threading.Thread.start = refuse
+            as_root = act("true")
+            definition = replace(as_root.definition, execution=Execution(user="root"))
+            async with trio.open_nursery() as leftovers:
+                runner = LocalRunner(Path(sys.argv[1]), WallClock(), leftovers)
+                start = replace(as_root, definition=definition)
+                print((await runner.run_attempt(start, trio.CancelScope())).result)
+
+        trio.run(main)
+    """
+    words = [sys.executable, "-c", script, os.fspath(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert "NotStarted(reason='the system has no thread to spare" in done.stdout, done.stderr

@@ -70,6 +70,7 @@ def test_the_variables_of_a_run_are_no_settings() -> None:
         ('host = ""', "host in "),
         ('db = ""', "db in "),
         ('verbose = "maybe"', "verbose in "),
+        ('log_format = "xml"', "log_format in "),
         ("port = ", "config"),
         ("x = " + "[" * 3000, "config"),
         ("keep_days = 0", "keep_days in "),

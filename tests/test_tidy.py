@@ -39,21 +39,22 @@ FLOORS = [
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
     "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
     "core.scheduler",
-    "clock complaint threads tokens certificate templates store.schema store.connection store.rows "
-    "store.trouble store.outbox store.journal store.history store.finding store.kinship "
-    "store.reader store.expired store.backup "
+    "clock complaint threads lines logs vitals tokens certificate templates store.schema "
+    "store.connection store.rows store.trouble store.outbox store.journal store.history "
+    "store.finding store.kinship store.reader store.expired store.sizes store.backup "
     "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "
     "runner.spawn runner.secret_files runner.local runner.targets runner.connection "
     "runner.exchange runner.outbound runner.remote "
     "runner.dispatch exposure phrases cron_words words keys bodies wire letter smtp mail report",
-    "supervisor door pruning delivery heartbeat",
-    "settings listener web.acceptance web.peers web.rates web.room web.protocol web.connection "
-    "web.serving web.application web.answers web.queries web.following web.runs "
+    "chronicle supervisor door systemd pruning delivery heartbeat",
+    "settings listener web.traffic web.acceptance web.peers web.rates web.room web.protocol "
+    "web.connection web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
     "web.written web.schemas web.routes web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
+    "web.exposition web.health "
     "web.api web.worker "
     "web_process daemon",
     "bench.figures bench.plot bench.databases bench.programs bench.place bench.service bench.bare "
@@ -231,7 +232,7 @@ def test_what_the_documents_say_is_shown_by_a_test_is_shown_by_one_that_is_there
 
 def test_every_route_is_documented_and_the_other_way_round() -> None:
     code = "".join(path.read_text() for path in sorted((ROOT / "kala_trio/web").glob("*.py")))
-    routes = set(re.findall(r'@app\.(\w+)\("(/api/v1/.*?)"', code))
+    routes = set(re.findall(r'@app\.(\w+)\("(/(?:api/v1/.*?|metrics|healthz|readyz))"', code))
     built = set()
     for method, path in routes:
         for what in ("start", "enable", "disable") if "any(" in path else ("",):

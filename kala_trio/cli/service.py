@@ -1,6 +1,5 @@
 """The commands of the service: run it, copy its database, measure it."""
 
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import click
 
 from kala_trio import daemon
 from kala_trio.cli.status import exit_status
+from kala_trio.logs import logged
 from kala_trio.settings import default_db, load_settings
 from kala_trio.store.backup import back_up
 
@@ -145,6 +145,7 @@ _config_option = click.option(
     help="Addresses that no request goes to.  [default: link-local ones]",
 )
 @click.option("-v", "--verbose", is_flag=True, default=None, help="Log each attempt.")
+@click.option("--log-format", metavar="FORMAT", help="text, or json.  [default: text]")
 @_config_option
 def run(**flags: object) -> None:
     """Run the service until SIGTERM or SIGINT.
@@ -157,11 +158,9 @@ def run(**flags: object) -> None:
     """
     with exit_status():
         settings = load_settings(flags, os.environ)
-        logging.basicConfig(
-            level=logging.INFO if settings.verbose else logging.WARNING,
-            format="%(asctime)s %(levelname)s %(message)s",
-        )
-        daemon.run(settings)
+        # The last words go the same way as the others.
+        with logged(settings.log_format, verbose=settings.verbose) as log, exit_status():
+            daemon.run(settings, log)
 
 
 @click.command()

@@ -16,6 +16,7 @@ from kala_trio.clock import Clock
 from kala_trio.complaint import Complaint
 from kala_trio.core.definition import Definition
 from kala_trio.core.duration import SECOND, Duration
+from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Cancelled, Cause, Lost, NotStarted, Result, Stopped, TimedOut
 from kala_trio.core.messages import AttemptEnded, AwaitOrphan, StartAttempt
 from kala_trio.runner.child import Child
@@ -122,6 +123,8 @@ class LocalRunner:
                 )
                 with stream.writer() as writer:
                     child = Child(spawn(act.definition, surroundings, writer))
+            except Unavailable as error:  # of a thread
+                return NotStarted(str(error))
             except (OSError, ValueError) as error:
                 return NotStarted(why_not(act.definition, error))
             # By the note of its group it is found again if this daemon dies.
@@ -138,7 +141,7 @@ class LocalRunner:
     async def _surroundings(self, act: StartAttempt) -> Surroundings:
         """Return what the attempt's process finds; looked up in threads where that may take long.
 
-        Raises ValueError where there is no such user or group.
+        Raises ValueError where there is no such user or group, Unavailable without a thread.
         """
         variables, identity = variables_of(act), None
         if act.run.trigger.cause in (Cause.PARENT, Cause.FAILURE) and act.run.trigger.source:

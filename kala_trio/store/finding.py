@@ -126,3 +126,10 @@ def _conditions(search: Search) -> tuple[list[str], list[str | int]]:
         conditions.append("NOT disabled AND next_at < ?")
         values.append(rows.from_instant(search.next_before))
     return conditions, values
+
+
+def count_states(database: sqlite3.Connection) -> dict[JobState, int]:
+    """Return of how many jobs each may be said; of one several, or none."""
+    sums = ", ".join(f"count(*) FILTER (WHERE {each})" for each in _STATES.values())
+    query = f"SELECT {sums} FROM jobs JOIN progress ON job_id = id"  # noqa: S608 - our own words
+    return dict(zip(_STATES, database.execute(query).fetchone(), strict=True))

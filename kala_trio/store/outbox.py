@@ -91,6 +91,13 @@ def deliveries(database: sqlite3.Connection, job_id: str, below: int, limit: int
     return [_delivery(row) for row in found]
 
 
+def count_waiting(database: sqlite3.Connection) -> int:
+    """Return how many notices are to be delivered."""
+    query = "SELECT count(*) FROM notices INDEXED BY notices_waiting WHERE next_try_at NOT NULL"
+    ((count,),) = database.execute(query)
+    return int(count)
+
+
 def _delivery(row: rows.Row) -> Delivery:
     *of_notice, tries, next_try_at, delivered_at, error = row
     return Delivery(

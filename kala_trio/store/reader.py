@@ -17,10 +17,10 @@ from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.core.messages import Deed
 from kala_trio.store import rows
 from kala_trio.store.connection import Connection, atomic, open_database
-from kala_trio.store.finding import Mark, Search, count, find
+from kala_trio.store.finding import JobState, Mark, Search, count, count_states, find
 from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
 from kala_trio.store.kinship import family, related
-from kala_trio.store.outbox import Delivery, deliveries
+from kala_trio.store.outbox import Delivery, count_waiting, deliveries
 from kala_trio.store.trouble import UNREADABLE, sentence
 
 STATS = 10
@@ -70,6 +70,11 @@ class Reader:
         self._idle: list[Connection] = []
         self._watch: Connection | None = None
         self._totals = WeakKeyDictionary[Connection, tuple[int, Totals]]()
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
 
     def job(self, job_id: str) -> JobView | None:
         """Return the job of that id, if there is one."""
@@ -217,6 +222,11 @@ class Reader:
                 totals = _add_up(database)
                 self._totals[database] = (version, totals)
             return totals
+
+    def standings(self) -> tuple[dict[JobState, int], int]:
+        """Return how many jobs are in each state, and how many notices are to be delivered."""
+        with self._database() as database:
+            return count_states(database), count_waiting(database)
 
     def version(self) -> int:
         """Return a number that each commit changes; only one thread may ask for it."""

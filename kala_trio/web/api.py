@@ -32,6 +32,8 @@ from kala_trio.web.answers import answer_errors, answer_with, found, json_answer
 from kala_trio.web.application import Application
 from kala_trio.web.audit import add_audit
 from kala_trio.web.edits import add_edits, show_job
+from kala_trio.web.exposition import Watch
+from kala_trio.web.health import add_health
 from kala_trio.web.notices import add_notices
 from kala_trio.web.openapi import add_openapi
 from kala_trio.web.pages.frame import Site
@@ -63,18 +65,15 @@ def create_app(
     *,
     acceptance: Acceptance,
     output: Path,
-    is_closing: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> Application:
     """Return the application; ``output`` is the directory of captured outputs.
 
-    Answers that go on and on end when ``is_closing``. ``new_id`` yields the ids of jobs, by UUID.
+    ``watch`` tells how the scheduler is, without which nobody knows, and when answers that go on
+    and on are to end.
     """
-    app = Application("kala_trio")
-    app.request_class = _Sized
-    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
-    app.url_map.strict_slashes = False
-    app.url_map.merge_slashes = False
+    watch = watch or Watch(reader.path, output)
+    app = _application()
     threads = trio.CapacityLimiter(_READING_THREADS)
     reading_lists = trio.CapacityLimiter(1)
     # All jobs may be many: those who ask for them wait for each other, and nobody else for them.
@@ -145,13 +144,25 @@ def create_app(
         return await read(lambda: {"Stats": wire.encode_totals(reader.totals(), datetime.now(UTC))})
 
     add_runs(app, reader, threads, output)
-    add_outputs(app, reader, threads, output, is_closing)
+    add_outputs(app, reader, threads, output, watch.is_closing)
     add_notices(app, reader, threads)
     add_audit(app, reader, threads)
     add_edits(app, reader, ask, acceptance)
+    add_health(app, reader, watch, threads)
     add_openapi(app)
-    add_pages(app, Site(reader, ask, acceptance, output, threads, is_closing))
+    add_pages(app, Site(reader, ask, acceptance, output, threads, watch.is_closing))
     answer_errors(app, _largest)
+    return app
+
+
+def _application() -> Application:
+    """Return one without any route."""
+    app = Application("kala_trio")
+    app.request_class = _Sized
+    app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
+    # Clients lose the body of a POST that is redirected, so none of theirs ever is.
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
     return app
 
 

@@ -113,7 +113,7 @@ class _Id(BaseConverter):
 
 
 class Application(QuartTrio):
-    """What the routes are added to."""
+    """What the routes are added to; the scope of a request is told its ``route``."""
 
     asgi_http_class = _Connection
 
@@ -121,3 +121,10 @@ class Application(QuartTrio):
         """Begin without any route."""
         super().__init__(name, static_folder=None)
         self.url_map.converters["default"] = _Id
+
+    async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
+        """Answer a request, and tell by what route it was found."""
+        response = await super().handle_request(request)
+        if request.url_rule is not None and "state" in request.scope:
+            request.scope["state"]["route"] = request.url_rule.rule
+        return response

@@ -29,6 +29,7 @@ from kala_trio.tokens import Role, Tokens
 from kala_trio.web.hosts import Hosts
 from kala_trio.web.peers import HERE, peer_of
 from kala_trio.web.rates import Rates, Turnstile
+from kala_trio.web.traffic import Traffic
 
 _TOO_LARGE = 413
 _PATIENCE = 5.0
@@ -40,8 +41,9 @@ _OPERATING = re.compile(
     r"|/webui/job/[^/]+/(?:start|enable|disable)/?$|/webui/run/[^/]+/cancel/?$"
 )
 _LOOKING = re.compile(r"/webui/preview/?")
-# What needs no token: to bring one, or to give it back, and what that page loads.
-_OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?")
+# What needs no token: to bring one, or to give it back, what that page loads, and whether it works.
+_OPEN = re.compile(r"/webui/sign-(?:in|out)/?|/static/[^/]+/?|/(?:healthz|readyz)/?")
+_PROBES = re.compile("/(?:healthz|readyz)/?")
 _SIGN_IN = "/webui/sign-in/"
 _LONGEST_TARGET = 8_000
 _MOST_HEADERS = 100
@@ -72,11 +74,20 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIFramework, hosts: Hosts, tokens: Tokens, rates: Rates = _UNLIMITED
+        self,
+        app: ASGIFramework,
+        hosts: Hosts,
+        tokens: Tokens,
+        rates: Rates = _UNLIMITED,
+        traffic: Traffic | None = None,
     ) -> None:
-        """Guard ``app``, which is served on one of ``hosts`` to who has one of ``tokens``."""
+        """Guard ``app``, which is served on one of ``hosts`` to who has one of ``tokens``.
+
+        Answers are counted in ``traffic``.
+        """
         self._app = app
         self._hosts = hosts
+        self._traffic = traffic or Traffic()
         self._tokens = tokens
         self._turnstile = Turnstile(rates)
         self._in_progress = 0
@@ -106,7 +117,7 @@ class Guard:
         self._in_progress += 1
         try:
             with trio.CancelScope(shield=True):
-                await self._serve(scope, receive, send)
+                await self._serve(scope, receive, self._traffic.noting(scope, send))
         finally:
             self._in_progress -= 1
             self._idle.set()
@@ -167,7 +178,9 @@ class Guard:
             objection = self._unknown(scope, headers)
         except Unavailable as error:
             return Objection(503, str(error), 1)
-        wait = self._turnstile.wait(WHO.get(), _peer(scope))
+        # A flood must not look like an end to who would start all anew.
+        is_probe = _PROBES.fullmatch(scope["path"])
+        wait = 0.0 if is_probe else self._turnstile.wait(WHO.get(), _peer(scope))
         return Objection(429, _TOO_MANY, wait) if wait else objection
 
     def _unknown(self, scope: HTTPScope, headers: Mapping[str, str]) -> Objection | None:

@@ -15,7 +15,7 @@ from kala_trio.web.json_schema import (
     ref,
     told,
 )
-from kala_trio.web.routes import ROUTES, TEXT, Route
+from kala_trio.web.routes import METRICS, ROUTES, TEXT, Route
 from kala_trio.web.schemas import schemas
 
 
@@ -62,6 +62,8 @@ def _operation(route: Route) -> Schema:
     if route.body:
         content = {"application/json": {"schema": route.body}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.is_open:
+        operation["security"] = []
     refused = {
         str(status): {"$ref": f"#/components/responses/{_REFUSALS[status][0]}"}
         for status in _refused_with(route)
@@ -102,7 +104,7 @@ def _or_empty(schema: Schema) -> Schema:
 def _answer(route: Route) -> Schema:
     answer: Schema = {"description": "As asked for" if route.answer else "It is done"}
     if route.answer:
-        kind = "text/plain" if route.answer == TEXT else "application/json"
+        kind = "text/plain" if route.answer in (TEXT, METRICS) else "application/json"
         answer["content"] = {kind: {"schema": route.answer}}
     if route.is_versioned:
         answer["headers"] = {"ETag": {"schema": told(str, "The job's version")}}
@@ -125,7 +127,7 @@ def _refused_with(route: Route) -> list[int]:
     """Return the statuses of its refusals; 405 is no operation's."""
     may_be = {
         400: route.body is not None or route.query is not None,
-        401: True,
+        401: not route.is_open,
         403: True,
         404: "{" in route.path or route.names_versions,
         409: route.conflicts,

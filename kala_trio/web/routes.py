@@ -19,7 +19,7 @@ class Route(NamedTuple):
     ``query`` are the parameters that are known, None where nobody looks at them. ``conflicts``: the
     present state may forbid it. ``names_versions``: its body tells which versions were read.
     ``is_versioned``: the answer has an ``ETag``. ``takes_key``: it may be repeated with an
-    ``Idempotency-Key``.
+    ``Idempotency-Key``. ``is_open``: it needs no token.
     """
 
     method: str
@@ -34,6 +34,7 @@ class Route(NamedTuple):
     names_versions: bool = False
     is_versioned: bool = False
     takes_key: bool = False
+    is_open: bool = False
 
     @property
     def has_precondition(self) -> bool:
@@ -42,6 +43,7 @@ class Route(NamedTuple):
 
 
 TEXT = schema_of(str)
+METRICS = told(str, "Or application/openmetrics-text for who accepts that")
 _INSTANT = schema_of(datetime)
 _ORDERS = [each.value for each in Order]
 _JOB = an_object({"job": ref("Job")})
@@ -177,5 +179,16 @@ ROUTES = (
         *("get", "/api/v1/stats/", "get_stats", "Figures over all jobs", 200),
         answer=an_object({"Stats": ref("Figures")}),
     ),
+    Route(
+        *("get", "/healthz", "get_health", "Whether it is alive", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route(
+        *("get", "/readyz", "get_readiness", "Whether it is ready", 200),
+        answer=an_object({"status": str}),
+        is_open=True,
+    ),
+    Route("get", "/metrics", "get_metrics", "All metrics, for Prometheus", 200, METRICS),
     Route("get", "/api/v1/openapi.json", "get_openapi", "This document", 200, {"type": "object"}),
 )

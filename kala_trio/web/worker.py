@@ -20,16 +20,19 @@ from kala_trio.core.duration import Duration
 from kala_trio.core.errors import Refused
 from kala_trio.core.messages import Request
 from kala_trio.door import Door
+from kala_trio.logs import Log, LogFormat, logged
 from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
 from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.api import create_app
+from kala_trio.web.exposition import Watch
 from kala_trio.web.guard import WHO, Guard
 from kala_trio.web.hosts import Hosts
 from kala_trio.web.rates import Rates
 from kala_trio.web.room import Bounds
 from kala_trio.web.serving import Entrance, serve
+from kala_trio.web.traffic import Traffic
 
 log = logging.getLogger("kala_trio.web.worker")  # which it is not called as a program
 
@@ -42,12 +45,13 @@ _LAST_ANSWERS = 3.0
 
 
 class _Serving(Struct, frozen=True):
-    """How clients are served, and what they are held to."""
+    """How clients are served, what they are held to, and where the log goes."""
 
     hosts: Hosts
     connections: Bounds
     rates: Rates
     certificate: Certificate | None
+    lines: Log
 
 
 @click.command()
@@ -55,6 +59,7 @@ class _Serving(Struct, frozen=True):
 @click.option("--door-fd", type=int, required=True, help="The stream to the scheduler.")
 @click.option("--db", type=click.Path(path_type=Path), required=True)
 @click.option("--default-owner", default="")
+@click.option("--log-format", type=click.Choice([each.value for each in LogFormat]), default="text")
 @click.option("--has-mail", is_flag=True)
 @click.option("--min-interval", default="", help="An exact duration.")
 @click.option("--connections", type=(int, int), default=(2000, 200), help="In all, of one.")
@@ -64,7 +69,6 @@ class _Serving(Struct, frozen=True):
 @click.option("--tls-key", type=click.Path(path_type=Path))
 def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     """Serve the API; kala-trio starts this by itself."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     # The daemon says when to end, by closing the door: after the last answer, not on a signal that
     # reached both.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -74,21 +78,23 @@ def main(socket_fd: int, door_fd: int, db: Path, **flags: Any) -> None:
     acceptance = Acceptance(
         flags["default_owner"], flags["has_mail"], Duration.parse(least) if least else None
     )
-    try:
-        certificate = certificate_of(flags["tls_cert"], flags["tls_key"])
-    except Refused as error:  # the files have changed since the daemon looked
-        log.error("TLS cannot be served: %s", error)
-        sys.exit(1)
-    listener = socket.socket(fileno=socket_fd)
-    hosts = Hosts.of(listener, flags["served_as"])
-    serving = _Serving(hosts, Bounds(*flags["connections"]), Rates(*flags["rates"]), certificate)
-    trio.run(_serve, listener, door_fd, db, acceptance, serving)
+    with logged(LogFormat(flags["log_format"]), verbose=False) as lines:
+        try:
+            certificate = certificate_of(flags["tls_cert"], flags["tls_key"])
+        except Refused as error:  # the files have changed since the daemon looked
+            log.error("TLS cannot be served: %s", error)
+            sys.exit(1)
+        listener = socket.socket(fileno=socket_fd)
+        hosts = Hosts.of(listener, flags["served_as"])
+        bounds, rates = Bounds(*flags["connections"]), Rates(*flags["rates"])
+        serving = _Serving(hosts, bounds, rates, certificate, lines)
+        trio.run(_serve, listener, door_fd, db, acceptance, serving)
 
 
 def hypercorn_config() -> Config:
     """Return how Hypercorn is to speak."""
     config = Config()
-    config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")
     config.include_server_header = False
     config.graceful_timeout = _LAST_ANSWERS
     config.h11_max_incomplete_size = _LARGEST_HEAD
@@ -105,16 +111,24 @@ async def _serve(
     async def ask(request: Request) -> None:
         await door.ask(request, WHO.get())
 
+    output, traffic = output_root(db), Traffic()
     app = create_app(
         Reader(db),
         ask,
         acceptance=acceptance,
-        output=output_root(db),
-        is_closing=closed.is_set,
+        output=output,
+        watch=Watch(
+            db,
+            output,
+            vitals=door.vitals,
+            traffic=traffic,
+            dropped=lambda: serving.lines.dropped,
+            is_closing=closed.is_set,
+        ),
     )
     tls = serving.certificate.context if serving.certificate else None
     entrance = Entrance(listener, tls)
-    guarded = Guard(app, serving.hosts, Tokens(db), serving.rates)
+    guarded = Guard(app, serving.hosts, Tokens(db), serving.rates, traffic)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:
