@@ -30,6 +30,9 @@ _OUTSIDE = {
     "../clients/node/README.md": "node.md",
 }
 
+_SHORT = 14
+"""What has no more characters is one word in a table."""
+
 html_theme = "furo"
 html_favicon = "../kala_trio/web/static/kala.svg"
 html_static_path = ["static"]
@@ -78,7 +81,9 @@ def _let_names_be_broken(app: Sphinx, doctree: nodes.document, page: str) -> Non
     """Let long names in tables go on in the next line, after what joins their words."""
     for cell in doctree.findall(nodes.entry):
         for literal in cell.findall(nodes.literal):
-            first, *others = re.split(r"(?<=[_,=])", literal.astext())
+            if len(literal.astext()) <= _SHORT:
+                continue
+            first, *others = re.split(r"(?<=[_/,=])", literal.astext())
             broken = ((nodes.raw("", "<wbr>", format="html"), nodes.Text(part)) for part in others)
             literal.children = [nodes.Text(first), *chain.from_iterable(broken)]
 

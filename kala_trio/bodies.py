@@ -56,6 +56,8 @@ _EXAMPLE_CHANGES = (
 MOST_JOBS = 500
 """How many jobs a list may have."""
 
+_LAST_VERSION = 2**63 - 1
+
 # What stands in files is changed by hand, seldom, and as a whole.
 MOST_CHANGES = 5_000
 """How many jobs may be changed together."""
@@ -158,14 +160,14 @@ def decode_changes(body: bytes, *, default_owner: str, most: int) -> Changes:
 
 
 def _change(name: str, entry: dict[str, Any], owner: str) -> tuple[Any, ...]:
-    job_id = read_text("id", entry.get("id"))
-    if not ID.fullmatch(job_id):
+    job_id = entry.get("id")
+    if not isinstance(job_id, str) or not ID.fullmatch(job_id):
         example = "the UUID of a job that is there, or of one that is to be"
         raise Refused("id", "must be a UUID", found=job_id, example=example)
     parts: list[Any] = [job_id.lower()]
     if name != "create":
         version = entry.get("version")
-        if not isinstance(version, int) or isinstance(version, bool):
+        if type(version) is not int or not 0 <= version <= _LAST_VERSION:
             example = "3, the version of the job that was read"
             raise Refused("version", "must be a whole number", found=version, example=example)
         parts.append(version)

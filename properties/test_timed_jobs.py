@@ -82,6 +82,7 @@ def test_what_is_left_of_a_backlog_has_its_turn_in_the_order_of_its_own_time() -
     [
         Timing(cron="0 0 1 1 *", not_after="2026-06-01T00:00:00Z"),
         Timing(schedules=("2026-03-02T00:00:00Z",), excluded_dates=("2026-03-02",)),
+        Timing(cron="0 0 * * *", excluded_dates=("2026-01-01/9999-12-31",)),
     ],
 )
 def test_a_job_of_which_nothing_is_left_is_refused(timing: Timing) -> None:

@@ -1,8 +1,9 @@
 """Several schedules as one, less what is excluded, moved by the jitter: beside plain sets."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kala_trio.core.cron import Cron
@@ -11,6 +12,7 @@ from kala_trio.core.duration import Duration
 from kala_trio.core.expression import parse_expression
 from kala_trio.core.schedule import find_zone, parse_schedule
 from kala_trio.core.timetable import Times, is_cron, shift_of, times_of
+from kala_trio.core.zones import DAY, _jumps_in, showing
 
 START = datetime(2026, 3, 27, 12, tzinfo=UTC)
 END = START + timedelta(days=5)
@@ -72,6 +74,43 @@ drawn = st.lists(texts, min_size=1, max_size=4)
 def fitting(some: list[str], zone: str) -> list[str]:
     """Leave out what contradicts the zone."""
     return [text for text in some if not (zone and ("[" in text or "Z" in text))] or ["@daily"]
+
+
+@given(zones, st.integers(-30_000, 60_000), st.integers(1, 300))
+@example("Pacific/Apia", 14_900, 200)  # across a day that was skipped
+def test_a_long_stretch_of_days_shows_when_one_of_its_days_does(
+    name: str, first: int, days: int
+) -> None:
+    """S14: however long it is, though clocks are looked at near its ends only."""
+    zone = find_zone(name)
+    by_day = [
+        stretch
+        for day in range(first, first + days)
+        for stretch in showing(zone, day * DAY, (day + 1) * DAY)
+    ]
+    whole = showing(zone, first * DAY, (first + days) * DAY)
+    assert joined(whole) == joined(by_day)
+
+
+def joined(stretches: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the same stretches of time, without seams."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(stretches):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        else:
+            found.append((start, end))
+    return found
+
+
+def test_centuries_that_are_left_out_are_passed_over_at_once() -> None:
+    """S14: to the ends of time, of which clocks are asked near the ends of the stretch only."""
+    _jumps_in.cache_clear()
+    for left_out in ("0001-01-01/2026-12-31", "2027-01-02/9999-12-31"):
+        timing = Timing(cron="0 0 * * *", excluded_dates=(left_out,))
+        times = times_of("a", "", "America/New_York", timing, START)
+        assert len({times.next_after(START), times.last_at(START + timedelta(days=400))}) == 2
+    assert _jumps_in.cache_info().currsize < 20
 
 
 @given(drawn, zones, st.lists(dates, max_size=3), st.none() | st.integers(0, 120))

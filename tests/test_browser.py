@@ -268,6 +268,10 @@ def test_a_hostile_name_is_a_name_on_every_page(daemon: Daemon, tab: Any) -> Non
         assert tab.locator("main script, main img").count() == 0
         playwright.expect(tab.locator("main")).to_contain_text("<script>alert(1)")
     assert said == []
+    # A name that turns text around, by U+202E say, turns no more than itself.
+    assert (
+        tab.locator("main a").first.evaluate("it => getComputedStyle(it).unicodeBidi") == "isolate"
+    )
 
 
 def test_a_page_of_another_site_makes_no_job_in_a_browser(daemon: Daemon, chromium: Any) -> None:

@@ -1,5 +1,6 @@
 """The commands that ask a daemon, and the one that asks none."""
 
+import itertools
 import json
 import os
 import pty
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kala_trio.cli.words import for_terminal
 from tests.command_line import added, done, environment
 from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 from tests.relay import BUG, BUSY, STRANGE, relay
@@ -82,6 +84,29 @@ def test_nothing_that_a_job_is_called_moves_the_cursor(daemon: Daemon) -> None:
     job_id = added(daemon, "a\x1b[2Jb\nc", "true")
     assert "a\\x1b[2Jb\\nc" in done(daemon.url, "job", "show", job_id)
     assert "a\\x1b[2Jb\\nc" in done(daemon.url, "job", "list")
+
+
+@pytest.mark.parametrize("cuts", [[], [3], [6, 7], [12], [14], [17]])
+def test_an_output_can_colour_a_terminal_and_do_no_more(cuts: list[int]) -> None:
+    """However its parts come: what moves the cursor, names the window, or turns text is shown."""
+    written = "\x1b[1;31mred\x1b[0m\x1b[2J\x1b]0;me\a\u202eab\x9b1m\n\tü".encode() + b"\xff\x1b[3"
+    parts = [written[start:end] for start, end in itertools.pairwise([0, *cuts, len(written)])]
+    shown = "".join(for_terminal(parts))
+    safe = "\x1b[1;31mred\x1b[0m\\x1b[2J\\x1b]0;me\\x07\\u202eab\\x9b1m\n\tü\ufffd\\x1b[3"
+    assert shown == safe
+
+
+def test_logs_are_made_harmless_for_a_terminal_alone(daemon: Daemon) -> None:
+    job_id = added(daemon, "clear", r"printf '\033[2Jx'")
+    done(daemon.url, "job", "start", job_id)
+    eventually(lambda: daemon.outcomes(job_id) == ["succeeded"])
+    ours, theirs = pty.openpty()
+    words = [*COMMAND, "logs", job_id]
+    subprocess.run(words, stdout=theirs, env=environment(daemon.url), check=True)
+    assert os.read(ours, 10_000) == b"\\x1b[2Jx"
+    os.close(ours)
+    os.close(theirs)
+    assert done(daemon.url, "logs", job_id) == "\x1b[2Jx"
 
 
 def test_what_was_missed_is_listed_with_its_reason(daemon: Daemon, tmp_path: Path) -> None:

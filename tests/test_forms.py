@@ -242,6 +242,14 @@ def test_the_preview_of_an_edit_is_of_that_job_and_changes_nothing(
     assert daemon.job(job_id) == before
 
 
+def test_a_job_of_the_first_instant_that_there_is_can_be_edited(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    first = "0001-01-01T00:00:00Z"
+    job_id = daemon.create(command="true", schedule=first, epsilon="P9999Y", disabled=True)
+    assert "1 January 1 at 00:00" in visitor.get(f"/webui/job/{job_id}/edit/").by_id("preview")
+
+
 def test_what_is_no_form_is_refused_on_a_page(daemon: Daemon, visitor: Visitor) -> None:
     before = daemon.get("/job/")
     for body in (b"name=%ff", b"\xff", b"&".join(b"a=b" for _ in range(1000)), b"", b"{}"):

@@ -19,6 +19,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """Run one daemon for all tests here."""
     with running(tmp_path_factory.mktemp("guard") / "kala.db") as daemon:
         yield daemon
+        assert "Traceback" not in daemon.end()[1]
 
 
 def connect(daemon: Daemon) -> socket.socket:
@@ -29,7 +30,7 @@ def talk(daemon: Daemon, *lines: str, body: bytes = b"") -> bytes:
     """Send a request, and read until the server closes the connection."""
     head = [*lines, f"Content-Length: {len(body)}"]
     with connect(daemon) as stream:
-        stream.sendall("\r\n".join([*head, "", ""]).encode() + body)
+        stream.sendall("\r\n".join([*head, "", ""]).encode("latin-1") + body)
         return b"".join(iter(lambda: stream.recv(65536), b""))
 
 
@@ -48,6 +49,7 @@ def post(daemon: Daemon, *headers: str) -> tuple[int, bytes]:
         ["Host: localhost", "Origin: https://evil.example"],
         ["Host: localhost", "Origin: null", "Content-Type: text/plain"],
         ["Host: localhost:1", "Origin: http://localhost:2"],
+        ["Host: localhost", "Origin: http://[::1"],
         ["Host: localhost", "Sec-Fetch-Site: cross-site"],
         ["Host: localhost", "Sec-Fetch-Site: same-site"],
     ],
@@ -128,19 +130,38 @@ def test_a_connection_whose_body_was_too_large_is_closed(daemon: Daemon) -> None
     assert answer.split()[1] == b"413"
 
 
-def test_a_websocket_is_refused_without_a_word_in_the_log(tmp_path: Path) -> None:
-    with running(tmp_path / "kala.db") as daemon:
-        answer = talk(
-            daemon,
-            "GET /api/v1/job/ HTTP/1.1",
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Version: 13",
-        )
-        assert answer.split()[1] == b"403"
-        assert "Traceback" not in daemon.end()[1]
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZQ=="],
+        ["Upgrade: websocket", "Sec-WebSocket-Extensions: \xff"],
+        ["Upgrade: h2c", "HTTP2-Settings: AAM"],
+    ],
+    ids=["websocket", "odd-websocket", "h2c"],
+)
+def test_whatever_else_a_client_would_speak_is_passed_over(
+    daemon: Daemon, lines: list[str]
+) -> None:
+    before = daemon.web_process()
+    request = ["GET /api/v1/stats/ HTTP/1.1", "Host: localhost", "Connection: Upgrade, close"]
+    assert b'{"Stats"' in talk(daemon, *request, *lines, body=b"\xff" * 9)
+    assert daemon.get("/stats/")
+    assert daemon.web_process() == before
+
+
+@pytest.mark.parametrize(
+    "target", ["http://localhost/api/v1/stats/", "*", "api/v1/stats/", "localhost:80", "?a=b"]
+)
+def test_a_target_that_is_no_path_is_refused(daemon: Daemon, target: str) -> None:
+    answer = talk(daemon, f"OPTIONS {target} HTTP/1.1", "Host: localhost", "Connection: close")
+    assert answer.split()[1] == b"400"
+    assert b"the target must be a path" in answer
+
+
+@pytest.mark.parametrize("method", ["head", "Get", "post"])
+def test_a_method_in_small_letters_is_no_method(daemon: Daemon, method: str) -> None:
+    answer = talk(daemon, f"{method} /api/v1/stats/ HTTP/1.1", "Host: localhost")
+    assert answer.split()[1] == b"400"
 
 
 @pytest.mark.parametrize(

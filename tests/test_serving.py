@@ -3,9 +3,12 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, NoReturn
+from unittest import mock
 
+import pytest
 import trio
+from hypercorn import Config
 from trio.testing import MockClock
 
 from kala_trio.web.room import Bounds
@@ -57,7 +60,7 @@ class Place:
 
 
 @asynccontextmanager
-async def place(**bounds: int) -> AsyncIterator[Place]:
+async def place(config: Config | None = None, **bounds: int) -> AsyncIterator[Place]:
     """Serve until the block ends."""
     ended = trio.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -67,7 +70,7 @@ async def place(**bounds: int) -> AsyncIterator[Place]:
                 serve,
                 there.answer,
                 Entrance(listener.dup()),
-                hypercorn_config(),
+                config or hypercorn_config(),
                 Bounds(**bounds),
                 ended.wait,
             )
@@ -86,6 +89,24 @@ async def rest(client: trio.SocketStream) -> bytes:
     except trio.BrokenResourceError:
         pass
     return got
+
+
+async def test_a_bug_that_ends_one_connection_leaves_the_others_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = hypercorn_config()
+
+    def fail(protocol: str) -> NoReturn:
+        raise RuntimeError(protocol)
+
+    async with place(config) as there:
+        broken, other = await there.connect(), await there.connect()
+        with mock.patch.object(config, "response_headers", fail):
+            await broken.send_all(b"\0\r\n\r\n")
+            assert await rest(broken) == b""
+        await other.send_all(b"GET /closed HTTP/1.0\r\n\r\n")
+        assert (await rest(other)).startswith(b"HTTP/1.1 403")
+    assert [each.message for each in caplog.records] == ["a bug while a connection was served"]
 
 
 async def test_who_says_nothing_or_not_all_of_a_head_is_sent_away_in_seconds(

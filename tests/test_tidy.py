@@ -47,10 +47,10 @@ FLOORS = [
     "runner.exchange runner.outbound runner.remote "
     "runner.dispatch exposure phrases cron_words words keys bodies wire letter smtp mail report",
     "chronicle supervisor door systemd pruning delivery heartbeat",
-    "settings listener web.traffic web.acceptance web.peers web.rates web.room web.connection "
-    "web.serving web.application web.answers web.queries web.following web.runs "
+    "settings listener web.traffic web.acceptance web.peers web.rates web.room web.protocol "
+    "web.connection web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.written web.schemas web.openapi web.hosts web.guard "
+    "web.written web.schemas web.routes web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "

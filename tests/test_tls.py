@@ -154,6 +154,7 @@ def test_a_new_certificate_that_is_broken_is_told_loudly_and_the_old_one_stays(
 
 
 def test_a_web_process_that_died_is_back_with_the_certificate(daemon: Daemon, files: Files) -> None:
+    assert files.shown_by(daemon)
     renewed = files.renew()
     os.kill(daemon.web_process(), signal.SIGKILL)
     daemon.says("the web process ended")

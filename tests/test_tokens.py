@@ -1,5 +1,6 @@
 """Who gets in with a token, and who does not: the file of them, and a daemon that asks for one."""
 
+import http.client
 import json
 import stat
 import threading
@@ -145,6 +146,18 @@ def test_each_role_may_what_it_says_and_no_more(locked: tuple[Daemon, dict[Role,
         for path in ("/job/none/", "/job/start/"):
             status = ask(locked, role, "DELETE", path)
             assert status == (404 if role is Role.ADMIN else 403)
+
+
+def test_a_role_is_held_to_however_the_path_is_written(
+    locked: tuple[Daemon, dict[Role, str]],
+) -> None:
+    daemon, secrets = locked
+    bearer = {"Authorization": f"Bearer {secrets[Role.READ]}"}
+    for target in ("/api/v1/audit", "/api/v1/%61udit/", "http://localhost/api/v1/audit/"):
+        connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=PATIENCE)
+        connection.request("GET", target, headers=bearer)
+        assert connection.getresponse().status in (400, 403)
+        connection.close()
 
 
 def test_a_token_that_is_revoked_lets_in_nobody_from_then_on(tmp_path: Path) -> None:

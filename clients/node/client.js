@@ -35,6 +35,11 @@ export class Client {
     return this.#ask({ method: "POST", path: "/job/bulk/", body: [...jobs] }, member("ids"));
   }
 
+  apply({ create = [], edit = [], delete: gone = [] }) {
+    const changes = { create: [...create], edit: [...edit], delete: [...gone] };
+    return this.#ask({ method: "POST", path: "/apply/", body: changes }, nothing);
+  }
+
   get(id) {
     return this.#job({ path: `/job/${inPath(id)}/`, repeatable: true });
   }
@@ -137,11 +142,7 @@ export class Client {
   }
 
   #job(ask) {
-    return this.#ask(ask, async (answer) => {
-      const job = await member("job")(answer);
-      const version = Number(answer.headers.get("etag").replace(/^W\//, "").replaceAll('"', ""));
-      return Object.defineProperty(job, "version", { value: version });
-    });
+    return this.#ask(ask, member("job"));
   }
 
   async *#pages(path, criteria, entriesOf) {

@@ -1,9 +1,6 @@
-import type { Entry, Figures, Job as JobKeys, Missed, NewJob, Notice, Run, Stat } from "./api.js";
+import type { Entry, Figures, Job, Missed, NewJob, Notice, Run, Stat } from "./api.js";
 
-export type { Attempt, Entry, Figures, Missed, NewJob, Notice, Run, Stat, Trigger } from "./api.js";
-
-/** A job as the API shows it; `version` is there where it was read, edited or replaced alone. */
-export type Job = JobKeys & { readonly version?: number };
+export type { Attempt, Entry, Figures, Job, Missed, NewJob, Notice, Run, Stat, Trigger } from "./api.js";
 
 /** An instant: a Date, or a text by RFC 3339. */
 export type When = Date | string;
@@ -37,6 +34,13 @@ export interface RunCriteria {
   limit?: number;
 }
 
+/** What is to be made, edited and deleted together; `version` is that of the job which was read. */
+export interface Changes {
+  create?: Iterable<NewJob & { id: string }>;
+  edit?: Iterable<NewJob & { id: string; version: number }>;
+  delete?: Iterable<{ id: string; version: number }>;
+}
+
 export const URL_OF_A_DAEMON: string;
 
 /**
@@ -50,6 +54,8 @@ export class Client {
   create(keys: NewJob, options?: { id?: string }): Promise<string>;
   /** Create all of these jobs, or none; one may name those before it. */
   createAll(jobs: Iterable<NewJob>): Promise<string[]>;
+  /** Make all of these changes, or none; never repeated, since others may have gone on from it. */
+  apply(changes: Changes): Promise<void>;
   get(id: string): Promise<Job>;
   /** Yield the jobs that fit, page by page. */
   find(criteria?: JobCriteria): AsyncGenerator<Job, void, void>;

@@ -15,7 +15,7 @@ from kala_trio.cli.reach import (
     run_argument,
     run_id_of,
 )
-from kala_trio.cli.words import elapsed, local, say_json, say_keys, say_table
+from kala_trio.cli.words import elapsed, for_terminal, local, say_json, say_keys, say_table
 from kala_trio.client import Client, Keys
 
 _MOST = 20
@@ -84,11 +84,14 @@ def show(kala: Client, /, *, run: str, as_json: bool) -> None:
 @click.option("--tail", type=click.IntRange(min=1), metavar="BYTES", help="Only the last of it.")
 @asks
 def logs(kala: Client, /, *, run: str, follow: bool, tail: int | None) -> None:
-    """Print what RUN has written; RUN is named as for `show`."""
-    run_id, out = run_id_of(kala, run), sys.stdout.buffer
-    for data in kala.follow(run_id) if follow else [kala.output(run_id, tail=tail)]:
-        out.write(data)
-        out.flush()
+    """Print what RUN has written; RUN is named as for `show`.
+
+    On a terminal it can give itself colours, and do no more; elsewhere it is as it was written.
+    """
+    run_id = run_id_of(kala, run)
+    written = kala.follow(run_id) if follow else [kala.output(run_id, tail=tail)]
+    for data in for_terminal(written) if sys.stdout.isatty() else written:
+        click.echo(data, nl=False)
 
 
 @click.command()

@@ -1,5 +1,7 @@
 """What the API answers, in tables and words for people."""
 
+import codecs
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,6 +18,10 @@ _COLOURS = {
     **dict.fromkeys(("running", "waiting"), "cyan"),
     **dict.fromkeys(("missed", "stopped", "cancelled", "disabled"), "yellow"),
 }
+_COLOUR = r"\x1b\[[0-9;:]{0,40}m"
+# Of what a terminal would not merely show: colours and ends of lines as they are, and others.
+_HIDDEN = re.compile(rf"({_COLOUR}|[\n\r\t]+)|[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_BEGUN = re.compile(r"\x1b(?:\[[0-9;:]{0,40})?\Z")
 _TWICE = {"metadata", "stats", "type"}  # what is shown by other keys, or by other commands
 _NOTHING: tuple[object, ...] = ("", None, [], False, 0, NEVER)
 
@@ -106,3 +112,22 @@ def printable(cell: str) -> str:
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape").decode() for each in cell
     )
+
+
+def for_terminal(parts: Iterable[bytes]) -> Iterator[str]:
+    """Yield what a run has written, as it comes, with nothing that does more than colour it.
+
+    What would move the cursor, or speak to the terminal, is shown as in a text of Python.
+    """
+    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+    kept = ""
+    for part in parts:
+        text = kept + decode(part)
+        kept = match[0] if (match := _BEGUN.search(text)) else ""
+        yield _HIDDEN.sub(_shown, text.removesuffix(kept))
+    if kept:
+        yield _HIDDEN.sub(_shown, kept)
+
+
+def _shown(match: re.Match[str]) -> str:
+    return match[1] or printable(match[0])

@@ -60,7 +60,7 @@ class Timetable(Struct, frozen=True):
                 return None
             if (away := self._excluding(found)) is None:
                 return self._occurrence(found)
-            t = away[1] - _MICROSECOND
+            t = away[1]
         return None
 
     def last_at(self, t: datetime) -> Occurrence | None:
@@ -71,6 +71,8 @@ class Timetable(Struct, frozen=True):
         while found := self._last_of_all(t):
             if (away := self._excluding(found)) is None:
                 return self._occurrence(found)
+            if away[0] == _FIRST_INSTANT:
+                return None
             t = away[0] - _MICROSECOND
         return None
 
@@ -108,7 +110,7 @@ class Timetable(Struct, frozen=True):
         return max((each.at for each in found if each), default=None)
 
     def _excluding(self, at: datetime) -> tuple[datetime, datetime] | None:
-        """Return the stretch of time that an instant is in and that is left out, or None."""
+        """Return the first and the last instant of the stretch around one that is left out."""
         if not self.excluded:
             return None
         instant = (at - EPOCH) // timedelta(seconds=1)
@@ -118,7 +120,7 @@ class Timetable(Struct, frozen=True):
             return None
         first, last = self.excluded[place]
         return next(
-            (_instant(start), _instant(end))
+            (_instant(start * MICROSECONDS), _instant(end * MICROSECONDS - 1))
             for start, end in showing(self.zone, first, last + 1)
             if start <= instant < end
         )
@@ -272,5 +274,7 @@ def _number(at: datetime) -> int:
     return (at - EPOCH) // _MICROSECOND
 
 
-def _instant(seconds: int) -> datetime:
-    return EPOCH + timedelta(seconds=seconds)
+def _instant(number: int) -> datetime:
+    """Return an instant by its number, or the first or the last one that there is."""
+    since = timedelta(microseconds=number)
+    return EPOCH + min(max(since, _FIRST_INSTANT - EPOCH), _LAST_INSTANT - EPOCH)

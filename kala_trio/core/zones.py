@@ -51,11 +51,17 @@ def offset_at(zone: tzinfo, instant: int) -> int:
 def showing(zone: tzinfo, first: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the stretches of instants, without ends, in which walls ``first`` to ``end`` show.
 
-    That is one as a rule, none for a day that was skipped, and more where clocks are set back.
+    That is one as a rule, none for a day that was skipped, and more where clocks are set back. It
+    takes no longer for centuries than for days: far from both ends it is no matter how clocks jump.
     """
     low, high = first - _STEP, end + _STEP
     offset = offset_at(zone, low)
-    for jump in (*jumps(zone, low, high), Jump(high, 0, 0)):
+    if (near_end := end - 2 * _STEP) > (near_first := first + 2 * _STEP):
+        turn = Jump(near_end, 0, offset_at(zone, near_end))
+        turns = [*jumps(zone, low, near_first), turn, *jumps(zone, near_end, high)]
+    else:
+        turns = [*jumps(zone, low, high)]
+    for jump in (*turns, Jump(high, 0, 0)):
         start, stop = max(low, first - offset), min(jump.at, end - offset)
         if start < stop:
             yield start, stop

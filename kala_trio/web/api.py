@@ -12,7 +12,7 @@ import trio
 from quart import Response, request
 from quart_trio.wrappers import TrioRequest
 
-from kala_trio import wire
+from kala_trio import bodies, wire
 from kala_trio.core.errors import Conflict, Refused
 from kala_trio.core.messages import (
     Create,
@@ -51,7 +51,7 @@ _LISTS = {"/api/v1/job/bulk/", "/api/v1/apply/"}
 _LARGEST_LIST = 8 * _MEBIBYTE
 _READING_THREADS = 4
 # A UUID, as it is or in quotes.
-_KEY = re.compile('"?([0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12})"?')
+_KEY = re.compile(f'"?({bodies.ID.pattern})"?')
 _CHANGES: dict[str, type[Start | Enable | Disable]] = {
     "start": Start,
     "enable": Enable,
@@ -157,7 +157,7 @@ def create_app(
 
 def _application() -> Application:
     """Return one without any route."""
-    app = Application("kala_trio", static_folder=None)
+    app = Application("kala_trio")
     app.request_class = _Sized
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     # Clients lose the body of a POST that is redirected, so none of theirs ever is.

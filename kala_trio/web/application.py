@@ -12,6 +12,7 @@ from quart.utils import encode_headers
 from quart.wrappers.response import DataBody, Response
 from quart_trio import QuartTrio
 from quart_trio.asgi import TrioASGIHTTPConnection
+from werkzeug.routing import BaseConverter
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 # A body that takes longer to arrive, in seconds, is awaited while its request is looked at.
@@ -104,10 +105,22 @@ def _after(arrived: list[ASGIReceiveEvent], receive: ASGIReceiveCallable) -> ASG
     return receive_on
 
 
+class _Id(BaseConverter):
+    """A part of a path that is an id: one of no path by its own name, whose methods are others."""
+
+    regex = "(?!(?:all|bulk)$)[^/]+"
+    part_isolating = True
+
+
 class Application(QuartTrio):
     """What the routes are added to; the scope of a request is told its ``route``."""
 
     asgi_http_class = _Connection
+
+    def __init__(self, name: str) -> None:
+        """Begin without any route."""
+        super().__init__(name, static_folder=None)
+        self.url_map.converters["default"] = _Id
 
     async def handle_request(self, request: Request) -> Response | WerkzeugResponse:
         """Answer a request, and tell by what route it was found."""

@@ -1,8 +1,7 @@
 """One connection: HTTP/1.1 as Hypercorn speaks it, over a socket that is given up in time.
 
 Here, and not in Hypercorn's own server, is how long anything may take: a head, a part of a body, a
-part of an answer. What can't be understood is answered in JSON, too, and HTTP/1.1 is all that is
-spoken: what else a client offers is passed over.
+part of an answer.
 """
 
 import logging
@@ -10,22 +9,19 @@ import math
 import socket
 import ssl
 import struct
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
-import h11
 import trio
 from hypercorn import Config
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import ASGIFramework, ASGIReceiveEvent, ASGISendEvent, ConnectionState, Scope
+from hypercorn.typing import ASGIFramework, ConnectionState
 from hypercorn.utils import parse_socket_addr
 from msgspec import Struct
 
-from kala_trio import wire
 from kala_trio.web.peers import peer_of
+from kala_trio.web.protocol import Protocol, Tasks
 from kala_trio.web.room import Room
 
 log = logging.getLogger(__name__)
@@ -39,117 +35,9 @@ _PART_SIZE = 64 * 1024
 _LARGEST_BODY = 8 * 1024 * 1024
 # How long a client that still sends may take to read why it need not, in seconds.
 _LAST_WORD = 1.0
-# Parts of a body that wait for the application to take them.
-_QUEUE = 10
 # The kernel keeps no more of an answer than this that is not taken.
 _SENDING = 256 * 1024
 _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
-
-_SENTENCES = {
-    400: "the request is not HTTP/1.1; for example GET /api/v1/job/ HTTP/1.1, with a Host",
-    408: "the request did not come in time: its head within 5 s, 64 KiB of its body every 20 s",
-    414: "the path and its parameters are too long",
-    431: "the headers are too long",
-    501: "Transfer-Encoding: must be chunked, or left out",
-    503: "too many connections are open; send it again in a while",
-}
-
-
-class _Tasks:
-    """Where Hypercorn has requests answered."""
-
-    def __init__(self, nursery: trio.Nursery) -> None:
-        self._nursery = nursery
-
-    async def spawn_app(
-        self,
-        app: ASGIFramework,
-        _config: Config,
-        scope: Scope,
-        send: Callable[[ASGISendEvent | None], Awaitable[None]],
-    ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
-        """Have ``app`` answer; return what is called with the parts of the request as they come.
-
-        That the client has gone away can always be said, and when the answer is done nobody waits
-        for what is left of the request to be taken.
-        """
-        put, get = trio.open_memory_channel[ASGIReceiveEvent](_QUEUE)
-
-        async def receive() -> Any:
-            try:
-                return await get.receive()
-            except trio.EndOfChannel:
-                return {"type": f"{scope['type']}.disconnect"}
-
-        async def answer() -> None:
-            with get:
-                try:
-                    await app(scope, receive, send)
-                except Exception:
-                    log.exception("a bug while a request was answered")
-            await send(None)
-
-        async def deliver(message: ASGIReceiveEvent) -> None:
-            if message["type"].endswith(".disconnect"):
-                put.close()
-            else:
-                with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
-                    await put.send(message)
-
-        self._nursery.start_soon(answer)
-        return deliver
-
-
-class _Protocol(H11Protocol):
-    """Hypercorn's HTTP/1.1, with JSON for what it can't read, and without ways out of it."""
-
-    connection: h11.Connection
-    _has_refused = False
-
-    @property
-    def awaits_body(self) -> bool:
-        """Whether something of a body is still to come."""
-        return self.connection.their_state is h11.SEND_BODY
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether some of a head is there, but not all."""
-        return bool(self.connection.trailing_data[0])
-
-    @property
-    def is_interrupted(self) -> bool:
-        """Whether the client may still be sending a request that nobody reads on."""
-        return self.awaits_body or self.connection.their_state is h11.ERROR
-
-    async def refuse(self, status: int) -> None:
-        """Answer with an error, unless an answer has begun, and close the connection."""
-        if self.connection.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            await self._send_error_response(status)
-        self._has_refused = True
-        await self.send(Closed())
-
-    async def _send_error_response(self, status_code: int) -> None:
-        if status_code == 431 and b"\n" not in self.connection.trailing_data[0]:
-            status_code = 414
-        sentence = _SENTENCES.get(status_code, _SENTENCES[400])
-        body = wire.encode({"error": sentence})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            *([(b"retry-after", b"1")] if status_code == 503 else []),
-            *self.config.response_headers("h11"),
-        ]
-        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
-        await self._send_h11_event(h11.Data(data=body))
-        await self._send_h11_event(h11.EndOfMessage())
-
-    async def _send_h11_event(self, event: Any) -> None:
-        if not self._has_refused:  # what an application was about to say comes too late
-            await super()._send_h11_event(event)
-
-    async def _check_protocol(self, event: h11.Request) -> None:
-        """Pass over HTTP/2, which Hypercorn would change to."""
 
 
 class Service(Struct, frozen=True):
@@ -239,10 +127,10 @@ class Connection:
             return True
         return False
 
-    def _speak(self, nursery: trio.Nursery) -> _Protocol:
+    def _speak(self, nursery: trio.Nursery) -> Protocol:
         app: Any = self._service.app
-        tasks: Any = _Tasks(nursery)
-        return _Protocol(
+        tasks: Any = Tasks(nursery)
+        return Protocol(
             app,
             self._service.config,
             self._service.context,

@@ -16,6 +16,9 @@ from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import found, json_answer, nothing
 from kala_trio.web.application import Application
 
+ETAGS = r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*'
+"""A list of entity tags, as a regular expression (RFC 9110, section 13.1.1)."""
+
 # So often a patch is made anew of a job that others change at the same time.
 _PATIENCE = 5
 
@@ -85,7 +88,7 @@ def _wanted_version(view: JobView) -> int | None:
     header = request.headers.get("If-Match", "").strip()
     if header in ("", "*"):
         return None
-    if not re.fullmatch(r'(W/)?"[^"]*"(\s*,\s*(W/)?"[^"]*")*', header):
+    if not re.fullmatch(ETAGS, header):
         raise Refused("If-Match", "must be the ETag of an answer", found=header, example='"3"')
     if f'"{view.progress.version}"' in re.split(r"\s*,\s*", header):
         return view.progress.version

@@ -166,6 +166,10 @@ class Guard:
         """Say why a request is kept out; None where it is not."""
         if too_much := _too_much(scope):
             return too_much
+        if not scope["path"].startswith("/"):
+            # What is asked of a proxy would be found by the routes, and not by the rules here.
+            problem = f"must be a path, found {scope['path'][:100]!r}; for example /api/v1/job/"
+            return Objection(400, f"the target {problem}")
         headers = {name.decode(): text.decode("latin-1") for name, text in scope["headers"]}
         WHO.set("")
         try:
@@ -207,11 +211,18 @@ class Guard:
         if scope["method"] in _READING:
             return ""
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and not _is_of(origin, host):
             return f"Origin: another site may change nothing here, found {origin[:100]!r}"
         if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             return "Sec-Fetch-Site: another site may change nothing here"
         return ""
+
+
+def _is_of(origin: str, host: str) -> bool:
+    try:
+        return urlsplit(origin).netloc == host
+    except ValueError:
+        return False
 
 
 def _role_for(method: str, path: str) -> Role:

@@ -1,5 +1,6 @@
 """Connections are taken from the listening socket, and answered until the end."""
 
+import logging
 import resource
 import socket
 import ssl
@@ -14,6 +15,8 @@ from msgspec import Struct
 
 from kala_trio.web.connection import Connection, Service
 from kala_trio.web.room import Bounds, Room
+
+log = logging.getLogger(__name__)
 
 # Descriptors for all but connections: the database, outputs, the door.
 _OTHER_DESCRIPTORS = 100
@@ -52,7 +55,10 @@ async def serve(
             await trio.aclose_forcefully(stream)
             return
         if room.enter(connection):
-            await connection.run()
+            try:
+                await connection.run()
+            except Exception:  # the others have done nothing wrong
+                log.exception("a bug while a connection was served")
         elif apologies.available_tokens:
             async with apologies:
                 await connection.turn_away()

@@ -182,8 +182,8 @@ def _new_job() -> Schema:
 
 def _changes(new_job: Schema) -> Schema:
     """Return lists of jobs, each with its id; what was read of a job has its version, too."""
-    job_id = told(str, "A UUID", pattern=bodies.ID.pattern)
-    version = told(int, "That of the job which was read")
+    job_id = told(str, "A UUID", pattern=f"^{bodies.ID.pattern}$")
+    version = told(int, "That of the job which was read", minimum=0)
     keys: dict[str, Schema] = {"create": {"id": job_id}, "edit": {"id": job_id, "version": version}}
     jobs = {
         name: new_job | {"properties": new_job["properties"] | own, "required": ["name", *own]}

@@ -87,6 +87,23 @@ test("a list of jobs is created whose entries name each other", async () => {
   assert.deepEqual((await kala.get(second)).parent_jobs, [first]);
 });
 
+test("changes are made together or not at all", async () => {
+  const [job, gone] = [await kala.get(await created()), await kala.get(await created())];
+  const edited = { name: "edited", command: "true", schedule: FUTURE };
+  const changes = {
+    create: [{ id: randomUUID(), name: "child", command: "true", parent_jobs: [job.id] }],
+    edit: [{ ...edited, id: job.id, version: job.version }],
+    delete: [{ id: gone.id, version: gone.version }],
+  };
+  await kala.apply(changes);
+  const now = await kala.get(job.id);
+  assert.deepEqual([now.name, now.dependent_jobs], ["edited", [changes.create[0].id]]);
+  await assert.rejects(kala.get(gone.id), NotFound);
+  changes.create = [{ id: randomUUID(), name: "another", command: "true", schedule: FUTURE }];
+  await assert.rejects(kala.apply(changes), NotDone);
+  await assert.rejects(kala.get(changes.create[0].id), NotFound);
+});
+
 test("a search goes on over all of its pages", async () => {
   const owner = randomUUID();
   const ids = [];

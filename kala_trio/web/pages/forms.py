@@ -38,6 +38,7 @@ UPCOMING = 5
 _TIMED = ("schedule", "time_zone", "parent_jobs", "epsilon", *Timing.__struct_fields__)
 _STAND_IN = {"name": "preview", "command": "true"}
 _MOMENT = timedelta(microseconds=1)
+_FIRST_INSTANT = datetime.min.replace(tzinfo=UTC)
 _UUID = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # A sentence about what is empty says more than one about what is missing.
 _EMPTY: dict[str, Any] = {"name": "", "command": ""}
@@ -193,7 +194,8 @@ def _told(job: Job, coming: Occurrence | None) -> Preview:
 def _in_zone(job: Job, some: list[datetime]) -> tuple[Upcoming, ...]:
     definition, accepted_at = job.definition, job.scheduled_from
     zone = zone_of(definition.schedule, definition.time_zone, accepted_at)
-    remarked = remarks(definition, accepted_at, some[0] - _MOMENT, len(some), job.id)
+    after = max(some[0], _FIRST_INSTANT + _MOMENT) - _MOMENT
+    remarked = remarks(definition, accepted_at, after, len(some), job.id)
     notes = {each.occurrence.at: each.notes for each in remarked}
     return tuple(Upcoming(at, clock(local_of(at, zone)), notes.get(at, ())) for at in some)
 
