@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sysconfig
 from pathlib import Path
 
 from tests.daemon import PATIENCE, Daemon
@@ -12,10 +13,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def run(name: str, daemon: Daemon) -> str:
-    """Return what an example prints."""
+    """Return what an example prints, with the commands that this Python has."""
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [EXAMPLES / name],
-        env=os.environ | {"KALA_URL": daemon.url},
+        env=os.environ | {"KALA_URL": daemon.url, "PATH": path},
         stdout=subprocess.PIPE,
         text=True,
         timeout=PATIENCE,
