@@ -66,9 +66,9 @@ FLOORS = [
     "job_files.kala",
     "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
     "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
-    "cli.status cli.service cli.tokens cli.words cli.options cli.reach cli.jobs cli.history "
-    "cli.preview cli.simulate cli.execute cli.top cli.completion cli.applying cli.importing "
-    "cli.commands __main__",
+    "cli.status cli.progress cli.service cli.tokens cli.words cli.options cli.reach cli.jobs "
+    "cli.history cli.preview cli.simulate cli.execute cli.top cli.completion cli.applying "
+    "cli.importing cli.commands __main__",
 ]
 ORDER = [f"kala_trio.{name}" for floor in FLOORS for name in floor.split()]
 

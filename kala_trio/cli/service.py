@@ -1,15 +1,13 @@
 """The commands of the service: run it, copy its database, measure it."""
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
 from kala_trio import daemon
+from kala_trio.cli.progress import progress
 from kala_trio.cli.status import exit_status
 from kala_trio.logs import logged
 from kala_trio.settings import default_db, load_settings
@@ -177,19 +175,8 @@ def backup(file: Path, **flags: object) -> None:
     Exit status: 0 if the copy is on the disk, 1 if it can't be made, 2 if FILE is there already or
     there is no database, 70 for a bug.
     """
-    with exit_status(), _progress("copied") as tell:
+    with exit_status(), progress("copied") as tell:
         back_up(load_settings(flags, os.environ).db, file.absolute(), tell)
-
-
-@contextmanager
-def _progress(label: str) -> Iterator[Callable[[float], None]]:
-    """Show somebody at a terminal which share is done."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=100, label=label, file=sys.stderr) as bar:
-        yield lambda share: bar.update(min(int(100 * share), 99) - bar.pos)
-        bar.update(100 - bar.pos)
 
 
 @click.command()

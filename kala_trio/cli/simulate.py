@@ -4,7 +4,7 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
+from kala_trio.cli.progress import progress
 from kala_trio.cli.status import exit_status
 from kala_trio.cli.words import printable, say_json, say_table
 from kala_trio.clock import WallClock
@@ -145,7 +146,10 @@ def simulate(**options: Any) -> None:
         simulation = _begun(given, start, now)
         picture = Picture() if given.svg else None
         happenings = _bounded(simulation.play(until, downtimes), given.most)
-        summaries = _tell(given, happenings, simulation, zone, picture)
+        # A table on the same screen shows by itself how far it is.
+        with progress("played", wanted=given.is_brief or not sys.stdout.isatty()) as tell:
+            told = _telling(happenings, lambda at: tell((at - start) / (until - start)))
+            summaries = _tell(given, told, simulation, zone, picture)
         if given.svg and picture:
             _write(given.svg, picture.drawn(start, until, zone))
         if given.strict:
@@ -300,6 +304,14 @@ def _bounded(happenings: Iterator[Happening], most: int) -> Iterator[Happening]:
         if number == most:
             problem = f"more happens by {it.at:%Y-%m-%dT%H:%M:%SZ} already; give an earlier --to"
             raise Refused("--most", problem, found=most, example=f"--most {10 * most}")
+        yield it
+
+
+def _telling(
+    happenings: Iterator[Happening], tell: Callable[[datetime], None]
+) -> Iterator[Happening]:
+    for it in happenings:
+        tell(it.at)
         yield it
 
 
