@@ -24,6 +24,8 @@ def said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[LogFormat
         path = tmp_path / "log"
         with path.open("w") as file:
             monkeypatch.setattr(sys, "stderr", file)
+            # Else pytest would keep what is logged, of which UTF-8 has no form, for its report.
+            monkeypatch.setattr(logging.getLogger(), "handlers", [])
             with logged(log_format, verbose=True) as to:
                 to.say(f"first {HOSTILE}", url="http://localhost")
                 log.warning("of %s", HOSTILE, extra={"job_name": HOSTILE, "lateness": 0.25})
