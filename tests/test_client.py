@@ -130,7 +130,7 @@ def test_a_refusal_is_the_sentence_of_the_daemon(client: Client) -> None:
     assert refusal.value.status == 400
 
 
-@pytest.mark.parametrize("job_id", ["a/b", "..", "ü", "", "?", "a b", "all"])
+@pytest.mark.parametrize("job_id", ["a/b", "..", "ü", "", "?", "a b", "all", "bulk"])
 def test_no_text_is_anything_but_an_id_in_a_path(client: Client, job_id: str) -> None:
     job = created(client)
     for method in (client.get, client.delete, client.start, client.missed, client.run):

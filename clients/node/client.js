@@ -177,8 +177,8 @@ function matching(version) {
 
 function inPath(id) {
   const text = String(id);
-  // Dots alone would lead elsewhere, however they are written.
-  if (/^\.*$/.test(text)) throw new NotFound(`there is nothing with the id '${text}'`);
+  // Dots alone would lead elsewhere, however they are written, and so would two words.
+  if (/^(?:\.*|all|bulk)$/.test(text)) throw new NotFound(`there is nothing with the id '${text}'`);
   return encodeURIComponent(text);
 }
 

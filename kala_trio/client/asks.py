@@ -25,6 +25,8 @@ When = datetime | str
 
 _JSON = "application/json"
 _USUAL_PAGE = 100
+# What stands in the place of an id, and means something else.
+_NO_IDS = {"", "all", "bulk"}
 
 
 class Job(Keys):
@@ -232,8 +234,8 @@ def _edit_headers(version: int | None) -> tuple[tuple[str, str], ...]:
 
 
 def _in_path(name: str) -> str:
-    if not name:
-        raise NotFound("there is nothing with an empty id")
+    if name in _NO_IDS:
+        raise NotFound(f"there is nothing with the id {name!r}")
     # Dots alone would lead elsewhere.
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
 

@@ -178,7 +178,7 @@ test("a refusal is the sentence of the daemon", async () => {
   });
 });
 
-for (const id of ["a/b", "..", "ü", "", "?", "a b"]) {
+for (const id of ["a/b", "..", "ü", "", "?", "a b", "all", "bulk"]) {
   test(`${JSON.stringify(id)} is nothing but an id in a path`, async () => {
     for (const method of [() => kala.get(id), () => kala.run(id), () => kala.start(id)]) {
       await assert.rejects(async () => method(), NotFound);
