@@ -9,7 +9,7 @@ from typing import Self
 
 import pytest
 
-_MOUNT = 'mount -t tmpfs -o "size=$1" disk "$2" && echo mounted && exec sleep infinity'
+_MOUNT = 'mount -t tmpfs -o "size=$1,mode=700" disk "$2" && echo mounted && exec sleep infinity'
 
 
 class SmallDisk:
