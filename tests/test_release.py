@@ -37,9 +37,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pages() -> set[str]:
-    names = {name.replace(" ", "-") for name in commands()}
-    groups = {name.rpartition("-")[0] for name in names}
-    return {f"{name}.1" for name in names | groups}
+    names = {*commands()}
+    groups = {name.rpartition(" ")[0] for name in names}
+    return {f"{name.replace(' ', '-')}.1" for name in names | groups}
 
 
 def test_the_sdist_holds_all_that_is_tracked_and_the_manual_pages() -> None:
