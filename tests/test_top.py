@@ -11,6 +11,7 @@ import sys
 import termios
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -30,9 +31,23 @@ class Terminal:
         self.usual = termios.tcgetattr(theirs)
         self.theirs = theirs
         command = [*COMMAND, "top", "--every", "0.1"]
+        # What these say would count for more than the terminal.
+        sizes = {"LINES", "COLUMNS"}
+        asking = {name: value for name, value in environment(url).items() if name not in sizes}
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, env=environment(url), start_new_session=True
+            command, stdin=theirs, stdout=theirs, env=asking, start_new_session=True
         )
+
+    def __enter__(self) -> Self:
+        """Look at it until the block ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it, if nobody has."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+        os.close(self.theirs)
 
     def awaits(self, text: str) -> str:
         """Read until ``text`` was shown; return all of that."""
@@ -52,10 +67,8 @@ class Terminal:
 
     def ended(self) -> int:
         """Return its exit status, if it left the terminal as it was."""
-        status = self.process.wait(30)
+        status = self.process.wait(PATIENCE)
         assert termios.tcgetattr(self.theirs) == self.usual
-        os.close(self._ours)
-        os.close(self.theirs)
         return status
 
 
@@ -66,15 +79,16 @@ def test_it_shows_a_run_as_it_begins_and_ends_until_somebody_has_seen_enough(
     gate = fifo(tmp_path)
     with running(tmp_path / "kala.db") as daemon:
         job_id = added(daemon, "watched\x1b[2J", f"cat {gate}")
-        terminal = Terminal(daemon.url)
-        assert terminal.awaits("1 jobs, 0 running").startswith("\x1b[?1049h")
-        done(daemon.url, "job", "start", job_id)
-        assert "watched\\x1b[2J" in terminal.awaits("1 jobs, 1 running") + terminal.awaits("NEXT")
-        gate.write_text("")
-        terminal.awaits("succeeded\x1b[0m")
-        enough(terminal)
-        assert terminal.awaits("\x1b[?1049l")
-        assert terminal.ended() == 0
+        with Terminal(daemon.url) as terminal:
+            assert terminal.awaits("1 jobs, 0 running").startswith("\x1b[?1049h")
+            done(daemon.url, "job", "start", job_id)
+            shown = terminal.awaits("1 jobs, 1 running") + terminal.awaits("NEXT")
+            assert "watched\\x1b[2J" in shown
+            gate.write_text("")
+            terminal.awaits("succeeded\x1b[0m")
+            enough(terminal)
+            assert terminal.awaits("\x1b[?1049l")
+            assert terminal.ended() == 0
 
 
 def test_it_shows_no_more_lines_than_there_are(tmp_path: Path) -> None:
@@ -82,16 +96,15 @@ def test_it_shows_no_more_lines_than_there_are(tmp_path: Path) -> None:
         for number in range(30):
             done(daemon.url, "job", "start", added(daemon, f"job {number}", "true"))
         eventually(lambda: len(daemon.get("/run/?outcome=succeeded")["runs"]) == 30)
-        terminal = Terminal(daemon.url, lines=20)
-        terminal.awaits("\x1b[H")
-        assert terminal.awaits("\x1b[J").count("\r\n") == 19
-        terminal.press_q()
-        assert terminal.ended() == 0
+        with Terminal(daemon.url, lines=20) as terminal:
+            terminal.awaits("\x1b[H")
+            assert terminal.awaits("\x1b[J").count("\r\n") == 19
+            terminal.press_q()
+            assert terminal.ended() == 0
 
 
 def test_it_outlives_the_daemon(tmp_path: Path) -> None:
-    with running(tmp_path / "kala.db") as daemon:
-        terminal = Terminal(daemon.url)
+    with running(tmp_path / "kala.db") as daemon, Terminal(daemon.url) as terminal:
         terminal.awaits("0 jobs")
         daemon.end()
         terminal.awaits("no kala-trio can be reached")
