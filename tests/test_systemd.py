@@ -16,6 +16,7 @@ from kala_trio.systemd import ServiceManager
 from kala_trio.vitals import Vitals
 from properties.well import WELL
 from tests.daemon import PATIENCE, eventually, fifo, running
+from tests.test_tls import NO_TERMINAL
 
 
 class Listener:
@@ -90,8 +91,7 @@ def test_a_reload_is_told_and_its_end(tmp_path: Path, monkeypatch: pytest.Monkey
     """A terminal that is closed sends the same signal, so there must be none."""
     name = str(tmp_path / "notify")
     monkeypatch.setenv("NOTIFY_SOCKET", name)
-    alone = ("setsid",)
-    with listening(name) as listener, running(tmp_path / "kala.db", wrapper=alone) as daemon:
+    with listening(name) as listener, running(tmp_path / "kala.db", wrapper=NO_TERMINAL) as daemon:
         listener.heard_with("READY")
         daemon.process.send_signal(signal.SIGHUP)
         assert int(listener.heard_with("RELOADING")["MONOTONIC_USEC"]) > 0
