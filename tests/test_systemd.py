@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,8 +37,9 @@ class Listener:
 
     def heard_with(self, name: str) -> dict[str, str]:
         """Wait for a message that assigns to ``name``."""
+        deadline = time.monotonic() + PATIENCE
         while name not in (message := self.heard()):
-            pass
+            assert time.monotonic() < deadline, f"{name} was never told"
         return message
 
     def waiting(self) -> list[dict[str, str]]:

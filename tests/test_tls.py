@@ -187,7 +187,7 @@ def test_a_terminal_that_is_closed_stops_a_daemon_that_was_started_in_it(tmp_pat
     ours, theirs = os.openpty()
     script = "import os, sys; os.setsid(); os.open(sys.argv[1], os.O_RDWR); "
     script += "os.execvp(sys.argv[2], sys.argv[2:])"
-    wrapper = (sys.executable, "-c", script, os.ttyname(theirs))
+    wrapper = (*HEEDING, sys.executable, "-c", script, os.ttyname(theirs))
     with running(tmp_path / "kala.db", wrapper=wrapper) as daemon:
         daemon.get("/stats/")
         os.close(theirs)
