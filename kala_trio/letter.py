@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 
-def printable(text: str) -> str:
+def on_one_line(text: str) -> str:
     """Return a text whose line breaks, and whatever else can't be seen, are blanks."""
     return "".join(each if each.isprintable() else " " for each in text)
 

@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 
 from kala_trio.lines import Lines
+from kala_trio.printable import printable
 from kala_trio.threads import needing_a_thread
 
 _Event = MutableMapping[str, Any]
@@ -134,30 +135,21 @@ def _now() -> _Event:
 
 
 def _as_text(event: _Event) -> str:
-    text = in_one_line(str(event.pop("event")))
+    text = printable(str(event.pop("event")))
     if event.pop("plain", False):
         return text
     head = f"{event.pop('timestamp', '')} {event.pop('level', 'warning').upper()} {text}"
     event.pop("logger", None)
     trace = event.pop("exception", "")
     fields = "".join(f" {name}={_word(value)}" for name, value in event.items())
-    return "\n    ".join([head + fields, *map(in_one_line, trace.splitlines())])
+    return "\n    ".join([head + fields, *map(printable, trace.splitlines())])
 
 
 def _word(value: object) -> str:
-    text = in_one_line(str(value))
+    text = printable(str(value))
     if text and not set(text) & {" ", '"', "="}:
         return text
     return '"' + text.replace('"', '\\"') + '"'
-
-
-def in_one_line(text: str) -> str:
-    """Return a text with what can't be printed, lines and control sequences, as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
 
 
 def _as_json(event: _Event) -> str:

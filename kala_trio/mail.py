@@ -14,7 +14,7 @@ from msgspec import Struct
 from kala_trio.core.checks.reporting import is_address
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.core.url import is_host
-from kala_trio.letter import Letter, printable
+from kala_trio.letter import Letter, on_one_line
 from kala_trio.threads import needing_a_thread
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ class Mailer:
                 refused = call.sendmail(self._sender, letter.receivers, message)
         except TROUBLE as error:
             words = f"{server.host} port {server.port}: {_why(error)}"
-            raise NotSent(printable(words)[:_BRIEF]) from error
-        return printable("; ".join(_refusals(refused)))[:_BRIEF]
+            raise NotSent(on_one_line(words)[:_BRIEF]) from error
+        return on_one_line("; ".join(_refusals(refused)))[:_BRIEF]
 
     def _secure(self, call: "Call") -> None:
         """Let TLS begin where it is wanted, and log in."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 from kala_trio import wire
 from kala_trio.core.definition import News
 from kala_trio.core.job import Attempt, Notice, Run, reason_of
-from kala_trio.letter import Letter, printable
+from kala_trio.letter import Letter, on_one_line
 
 _LONGEST_NAME = 100
 _LONGEST_SUBJECT = 300
@@ -126,5 +126,5 @@ def _time(notice: Notice) -> str:
 
 
 def _shortened(text: str, longest: int) -> str:
-    line = printable(text)
+    line = on_one_line(text)
     return line if len(line) <= longest else f"{line[:longest]}…"

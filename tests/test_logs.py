@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kala_trio.logs import LogFormat, in_one_line, logged
+from kala_trio.logs import LogFormat, logged
+from kala_trio.printable import printable
 
 HOSTILE = "x\n2026-01-01T00:00:00Z ERROR forged\r\x1b[2J\u2028\u202e\x9b1m\udc80"
 
@@ -74,7 +75,7 @@ def test_as_json_each_line_is_one_value_with_fields(said: Callable[[LogFormat], 
     [("a b", "a b"), ("日次 ü", "日次 ü"), ("a\nb", r"a\nb"), ("\x1b[1m", r"\x1b[1m")],
 )
 def test_what_can_be_printed_stays_and_the_rest_is_escaped(text: str, shown: str) -> None:
-    assert in_one_line(text) == shown
+    assert printable(text) == shown
 
 
 def test_quiet_is_quiet_and_all_is_as_before_afterwards(

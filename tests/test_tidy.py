@@ -39,7 +39,7 @@ FLOORS = [
     "core.checks.definition core.wakes core.state core.graph core.occurrences "
     "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
     "core.scheduler",
-    "clock complaint threads lines logs vitals tokens certificate templates store.schema "
+    "clock complaint threads lines printable logs vitals tokens certificate templates store.schema "
     "store.connection store.rows store.trouble store.outbox store.journal store.history "
     "store.finding store.kinship store.reader store.expired store.sizes store.backup "
     "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "

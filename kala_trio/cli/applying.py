@@ -11,13 +11,14 @@ import msgspec
 
 from kala_trio.cli.reach import as_json, asks
 from kala_trio.cli.status import PENDING, exit_status
-from kala_trio.cli.words import printable, say_json
+from kala_trio.cli.words import say_json
 from kala_trio.client import Client, Conflict, NotFound, Outdated, Refused
 from kala_trio.clock import WallClock
 from kala_trio.job_files.document import Mistakes, Problem
 from kala_trio.job_files.plan import Difference, Plan, plan
 from kala_trio.job_files.reader import STDIN, read_jobs
 from kala_trio.job_files.writer import draft_of, written
+from kala_trio.printable import printable
 
 _PAGE = 1000
 _LONGEST = 100

@@ -15,7 +15,7 @@ import trio
 from kala_trio.bodies import decode_job
 from kala_trio.cli.options import keys_given, with_keys
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import elapsed, printable
+from kala_trio.cli.words import elapsed
 from kala_trio.clock import WallClock
 from kala_trio.core.definition import Definition, Execution
 from kala_trio.core.job import (
@@ -30,6 +30,7 @@ from kala_trio.core.job import (
     reason_of,
 )
 from kala_trio.core.messages import AttemptEnded, StartAttempt
+from kala_trio.printable import printable
 from kala_trio.runner.local import LocalRunner
 from kala_trio.runner.output import output_path
 from kala_trio.templates import accepted

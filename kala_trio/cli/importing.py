@@ -8,13 +8,13 @@ import click
 import httpx
 
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import printable
 from kala_trio.clock import WallClock
 from kala_trio.core.errors import Refused, Unavailable
 from kala_trio.job_files.crontab import draft_of_crontab
 from kala_trio.job_files.kala import draft_of_kala
 from kala_trio.job_files.reader import STDIN
 from kala_trio.job_files.writer import Draft, written
+from kala_trio.printable import printable
 
 _JOBS = "/api/v1/job/"
 _TIMEOUT = 60.0

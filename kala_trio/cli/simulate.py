@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from kala_trio.cli.progress import progress
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import printable, say_json, say_table
+from kala_trio.cli.words import say_json, say_table
 from kala_trio.clock import WallClock
 from kala_trio.core.duration import HOUR, Duration
 from kala_trio.core.errors import Refused, Unavailable
@@ -23,6 +23,7 @@ from kala_trio.core.messages import EMPTY
 from kala_trio.core.schedule import date_time, find_zone
 from kala_trio.job_files.document import Mistakes
 from kala_trio.job_files.reader import read_jobs
+from kala_trio.printable import printable
 from kala_trio.settings import Settings, load_settings
 from kala_trio.simulation.beginning import create_all
 from kala_trio.simulation.happenings import CameUp, Happening, WentDown

@@ -14,8 +14,9 @@ from itertools import islice
 import click
 
 from kala_trio.cli.reach import asks
-from kala_trio.cli.words import NEVER, elapsed, local, printable, table
+from kala_trio.cli.words import NEVER, elapsed, local, table
 from kala_trio.client import Client, TryLater
+from kala_trio.printable import printable
 
 _EVERY = 1.0
 _LINES = 60  # where there is no terminal

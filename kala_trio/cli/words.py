@@ -9,6 +9,8 @@ from typing import Any
 import click
 import msgspec
 
+from kala_trio.printable import printable
+
 NEVER = "0001-01-01T00:00:00Z"
 """How the API says that there is no such time."""
 
@@ -103,15 +105,6 @@ def _is_instant(text: str) -> bool:
 def _coloured(cell: str) -> str:
     colour = _COLOURS.get(cell.strip())
     return click.style(cell, fg=colour) if colour else cell
-
-
-def printable(cell: str) -> str:
-    """Return a text that a terminal shows as it is, whatever it holds."""
-    if cell.isprintable():
-        return cell
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in cell
-    )
 
 
 def for_terminal(parts: Iterable[bytes]) -> Iterator[str]:
