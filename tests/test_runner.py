@@ -254,6 +254,27 @@ async def test_an_orphan_can_be_cancelled_though_its_group_was_never_noted(tmp_p
         assert not is_running(group)
 
 
+async def test_an_orphan_is_found_at_the_instant_when_it_starts_another_program(
+    tmp_path: Path,
+) -> None:
+    """C3: between two programs a process has no environment to be found by, for a moment."""
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\nexec {program}\n")
+    program.chmod(0o700)
+
+    async def cancel_when_it_looks(scope: trio.CancelScope) -> None:
+        await trio.testing.wait_all_tasks_blocked()
+        scope.cancel()
+
+    with abandoned(tmp_path, f"{program}"), trio.fail_after(PATIENCE):
+        for _ in range(200):
+            async with trio.open_nursery() as nursery:
+                with trio.CancelScope() as scope:
+                    nursery.start_soon(cancel_when_it_looks, scope)
+                    await Orphans().ended("job.1", "/no/note")
+            assert scope.cancelled_caught
+
+
 async def test_an_orphan_is_awaited_though_it_has_dropped_its_environment(tmp_path: Path) -> None:
     """C3: while its process group is alive the run is not over, and then it is lost."""
     with abandoned(tmp_path, "env -i sleep 1000") as group:

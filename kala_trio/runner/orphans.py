@@ -31,6 +31,8 @@ RUN_ID_VARIABLE = "KALA_TRIO_RUN_ID"
 _MARK = b"\0" + RUN_ID_VARIABLE.encode() + b"="
 _RETRY_PAUSE = 1.0
 _NOTE_WIDTH = 160
+# An exec takes far less, if its program isn't read from a disk that hangs.
+_PROGRAM_LOOKS, _PROGRAM_PAUSE = 50, 0.001
 # Too many open files, or too little memory.
 _FOR_A_WHILE = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -223,9 +225,34 @@ def _processes_by_run() -> dict[str, list[int]]:
 
 
 def _run_of(pid: int) -> str | None:
-    environment = b"\0" + _read(f"/proc/{pid}/environ")
+    environment = b"\0" + _environment(pid)
     _, mark, rest = environment.partition(_MARK)
     return rest.partition(b"\0")[0].decode(errors="replace") if mark else None
+
+
+def _environment(pid: int) -> bytes:
+    """Read the environment that a process was started with, or its latest program.
+
+    Raises OSError where it has been between two programs all the time.
+    """
+    for _ in range(_PROGRAM_LOOKS):
+        environment = _read(f"/proc/{pid}/environ")
+        if environment or not _is_between_programs(pid):
+            return environment
+        time.sleep(_PROGRAM_PAUSE)
+    raise OSError(errno.EAGAIN, f"process {pid} is just starting a program")
+
+
+def _is_between_programs(pid: int) -> bool:
+    """Tell whether an empty environment is only not there yet, since an exec has just begun.
+
+    It has memory then, but no code in it, or an environment that was not there when it was read.
+    """
+    fields = _stat(pid)
+    if not fields:
+        return False
+    memory, code, begin, end = (int(fields[number - 3]) for number in (23, 26, 50, 51))
+    return memory > 0 and (code == 0 or begin != end)
 
 
 def _members_of(group: int) -> list[int]:
@@ -249,7 +276,8 @@ def _started(pid: int) -> int:
 
 
 def _stat(pid: int) -> list[str]:
-    # The fields follow the name, which stands in parentheses and may hold any character.
+    # The fields from the third on: they follow the name, which stands in parentheses and may hold
+    # any character.
     return _read(f"/proc/{pid}/stat").rpartition(b")")[2].decode().split()
 
 

@@ -89,17 +89,19 @@ test("a list of jobs is created whose entries name each other", async () => {
 
 test("changes are made together or not at all", async () => {
   const [job, gone] = [await kala.get(await created()), await kala.get(await created())];
-  const edited = { name: "edited", command: "true", schedule: FUTURE };
+  // Names that no other job of this daemon has, since changes may not come to one (M11).
+  const named = (name) => ({ name: `${name} ${randomUUID()}`, command: "true" });
+  const edited = { ...named("edited"), schedule: FUTURE };
   const changes = {
-    create: [{ id: randomUUID(), name: "child", command: "true", parent_jobs: [job.id] }],
+    create: [{ ...named("child"), id: randomUUID(), parent_jobs: [job.id] }],
     edit: [{ ...edited, id: job.id, version: job.version }],
     delete: [{ id: gone.id, version: gone.version }],
   };
   await kala.apply(changes);
   const now = await kala.get(job.id);
-  assert.deepEqual([now.name, now.dependent_jobs], ["edited", [changes.create[0].id]]);
+  assert.deepEqual([now.name, now.dependent_jobs], [edited.name, [changes.create[0].id]]);
   await assert.rejects(kala.get(gone.id), NotFound);
-  changes.create = [{ id: randomUUID(), name: "another", command: "true", schedule: FUTURE }];
+  changes.create = [{ ...named("another"), id: randomUUID(), schedule: FUTURE }];
   await assert.rejects(kala.apply(changes), NotDone);
   await assert.rejects(kala.get(changes.create[0].id), NotFound);
 });
