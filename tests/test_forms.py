@@ -132,6 +132,55 @@ def test_what_is_wrong_is_said_beside_its_field_and_nothing_typed_is_lost(
     assert daemon.get("/job/") == before
 
 
+def test_other_jobs_may_be_given_by_name(daemon: Daemon, visitor: Visitor) -> None:
+    first, second, third = (
+        daemon.create(name=name, command="true", schedule=FUTURE)
+        for name in ("first by name", "second by name", "third by name")
+    )
+    filled = {"name": "follows", "command": "true", "parent_jobs": f"first by name\n{second}"}
+    page = visitor.submit(
+        visitor.get("/webui/new/"), "Create", on_failure_job="third by name", **filled
+    )
+    job_id = created(page)
+    job = daemon.job(job_id)
+    assert (job["parent_jobs"], job["on_failure_job"]) == ([first, second], third)
+    form = visitor.get(f"/webui/job/{job_id}/edit/")
+    visitor.submit(form, "Save", parent_jobs="third by name", on_failure_job="")
+    assert daemon.job(job_id)["parent_jobs"] == [third]
+
+
+def test_a_name_of_several_jobs_means_none_of_them(daemon: Daemon, visitor: Visitor) -> None:
+    one, other = (daemon.create(name="a twin", command="true", schedule=FUTURE) for _ in "ab")
+    filled = {"name": "follows twins", "command": "true", "parent_jobs": "a twin"}
+    page = visitor.submit(visitor.get("/webui/new/"), "Create", **filled)
+    assert page.status == 400
+    wrong = page.by_id("field-parent_jobs-wrong")
+    assert wrong.startswith("parent_jobs: 2 jobs have this name, so give the id of the one that is")
+    assert one in wrong
+    assert dict(page.form("Create").fields)["parent_jobs"].strip() == "a twin"
+    job_id = created(visitor.submit(page, "Create", parent_jobs=other))
+    assert daemon.job(job_id)["parent_jobs"] == [other]
+
+
+def test_an_id_goes_before_a_name(daemon: Daemon, visitor: Visitor) -> None:
+    meant = daemon.create(name="meant", command="true", schedule=FUTURE)
+    daemon.create(name=meant, command="true", schedule=FUTURE)
+    filled = {"name": "follows an id", "command": "true", "parent_jobs": meant}
+    job_id = created(visitor.submit(visitor.get("/webui/new/"), "Create", **filled))
+    assert daemon.job(job_id)["parent_jobs"] == [meant]
+
+
+def test_the_page_of_a_job_leads_to_the_form_of_one_that_follows_it(
+    daemon: Daemon, visitor: Visitor
+) -> None:
+    first = daemon.create(name="is followed", command="true", schedule=FUTURE)
+    form = visitor.get(visitor.get(f"/webui/job/{first}/").links["New job after this one"])
+    assert_safe(form)
+    assert "Runs after its parents." in form.by_id("preview")
+    page = visitor.submit(form, "Create", name="follows it", command="true")
+    assert daemon.job(created(page))["parent_jobs"] == [first]
+
+
 def test_a_job_full_of_keys_is_shown_in_the_form_and_stays_as_it_is(
     daemon: Daemon, visitor: Visitor
 ) -> None:

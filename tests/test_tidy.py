@@ -52,7 +52,7 @@ FLOORS = [
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
     "web.written web.schemas web.routes web.openapi web.hosts web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
-    "web.pages.job web.pages.run web.pages.fields "
+    "web.pages.job web.pages.run web.pages.relatives web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
     "web.exposition web.health "
     "web.api web.worker "

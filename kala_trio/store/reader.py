@@ -156,6 +156,18 @@ class Reader:
             )
             return dict(database.execute(query, (json.dumps([*job_ids]),)))
 
+    def ids(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Return the ids of the jobs that have these names, by name, in order of creation."""
+        with self._database() as database:
+            query = (
+                "SELECT json_extract(definition, '$.name') AS name, id FROM jobs "
+                "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY number"
+            )
+            found: dict[str, list[str]] = {}
+            for name, job_id in database.execute(query, (json.dumps([*names]),)):
+                found.setdefault(name, []).append(job_id)
+            return found
+
     def deleted_with(self, job_id: str) -> list[tuple[str, str]]:
         """Return the jobs that go when that one goes, itself first, each by id and name (D5)."""
         with self._database() as database:

@@ -14,6 +14,7 @@ from kala_trio.core.checks.remote import METHODS
 from kala_trio.core.checks.secrecy import NAME
 from kala_trio.core.definition import KEYS, Remote, Secret
 from kala_trio.core.errors import Refused
+from kala_trio.web.pages import relatives
 from kala_trio.web.written import DEFAULTS, MEANINGS
 
 REMOTE = "remote_properties"
@@ -56,7 +57,8 @@ class Field(Struct, frozen=True):
     @property
     def meaning(self) -> str:
         """What it is for, and how it is written."""
-        return f"{MEANINGS.get(self.key, _OF_TYPE)}{_WRITTEN.get(self.kind, '')}"
+        named = ". By id, or by name" if self.key in relatives.KEYS else ""
+        return f"{MEANINGS.get(self.key, _OF_TYPE)}{named}{_WRITTEN.get(self.kind, '')}"
 
     @property
     def example(self) -> str:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from quart import Blueprint, Response, request
 
 from kala_trio import wire
-from kala_trio.core.definition import Timing
+from kala_trio.core.definition import Definition, Timing
 from kala_trio.core.errors import KalaTrioError, NotFound, Outdated, Refused
 from kala_trio.core.job import Job, Occurrence
 from kala_trio.core.messages import Create, Edit
@@ -29,7 +29,9 @@ from kala_trio.web.answers import found, status_of
 from kala_trio.web.pages import fields
 from kala_trio.web.pages.fields import Given
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
+from kala_trio.web.pages.relatives import by_id
 from kala_trio.web.pages.words import clock, path_of
+from kala_trio.web.queries import Query
 from kala_trio.words import Note, in_words, remarks
 
 UPCOMING = 5
@@ -105,7 +107,8 @@ def add_forms(pages: Blueprint, site: Site) -> None:
 def _add_new(pages: Blueprint, site: Site) -> None:
     @pages.get("/webui/new/")
     async def get_new() -> Response:
-        return await site.page("form.html", lambda now: _new(site, now).context())
+        after = Query(request.args, ("after",)).text("after")
+        return await site.page("form.html", lambda now: _new(site, now, after).context())
 
     @pages.post("/webui/new/")
     async def create_job() -> Response:
@@ -113,8 +116,7 @@ def _add_new(pages: Blueprint, site: Site) -> None:
         if "preview" in given:
             return _answer(await _previewed(site, given))
         try:
-            body = wire.encode(_EMPTY | _without_none(fields.patch({}, given)))
-            definition = await in_thread(site.acceptance.job, body, limiter=site.threads)
+            definition = await in_thread(_accepted, site, given, limiter=site.threads)
             job_id = await in_thread(_wanted_id, site, given, limiter=site.threads)
             await site.ask(Create(job_id, definition))
         except KalaTrioError as error:
@@ -144,10 +146,7 @@ def _add_edit(pages: Blueprint, site: Site) -> None:
         try:
             if version != str(view.progress.version):
                 raise _outdated()
-            body = wire.encode(fields.patch(_before(view), given))
-            definition = await in_thread(
-                site.acceptance.patch, _before(view), body, limiter=site.threads
-            )
+            definition = await in_thread(_accepted, site, given, view, limiter=site.threads)
             await site.ask(Edit(job_id, definition, view.progress.version))
         except NotFound:
             raise
@@ -200,9 +199,24 @@ def _in_zone(job: Job, some: list[datetime]) -> tuple[Upcoming, ...]:
     return tuple(Upcoming(at, clock(local_of(at, zone)), notes.get(at, ())) for at in some)
 
 
-def _new(site: Site, now: datetime) -> Form:
-    told = preview(site.acceptance, {}, None, now)
-    return Form(fields.texts({}), told, new_id=site.acceptance.new_id())
+def _new(site: Site, now: datetime, after: str) -> Form:
+    """Return an empty form; ``after`` may be the id of a job that the new one is to follow."""
+    texts = fields.texts({"parent_jobs": [after] if after else []})
+    told = preview(site.acceptance, {"parent_jobs": [after]}, None, now)
+    return Form(texts, told, new_id=site.acceptance.new_id())
+
+
+def _accepted(site: Site, given: Given, view: JobView | None = None) -> Definition:
+    """Return the definition that a form describes, of the job in ``view`` or a new one.
+
+    Raises:
+        Refused: there is something wrong with it.
+    """
+    before = _before(view) if view else {}
+    changes = by_id(site.reader, fields.patch(before, given))
+    if view:
+        return site.acceptance.patch(before, wire.encode(changes))
+    return site.acceptance.job(wire.encode(_EMPTY | _without_none(changes)))
 
 
 def _wanted_id(site: Site, given: Given) -> str:
