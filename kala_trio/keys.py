@@ -1,11 +1,14 @@
-"""Each key of a job as JSON has it, to the value that a definition holds: types, and no more."""
+"""Each key of a job as JSON has it, to the value that a definition holds: types, and no more.
+
+What reads a key follows from its type in ``core.definition``.
+"""
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 from kala_trio.core.checks.examples import refused
-from kala_trio.core.definition import CatchUp, News, Overlap, ParentRule, Remote, Secret
+from kala_trio.core.definition import KEYS, Remote, Secret
 from kala_trio.core.errors import Refused
 
 Reader = Callable[[str, object], object]
@@ -161,62 +164,28 @@ def _remote(name: str, value: object) -> Remote | None:
     return Remote(**{"url": "", **given}) if any(given.values()) else None
 
 
-_REMOTE_READERS: dict[str, Reader] = {
-    "url": read_text,
-    "method": read_text,
-    "headers": _headers,
-    "body": read_text,
-    "timeout": _decimal,
-    "expected_response_codes": _numbers,
-    "follow_redirects": _flag,
+_READERS: dict[Any, Reader] = {
+    str: read_text,
+    bool: _flag,
+    int: _number,
+    float: _decimal,
+    tuple[str, ...]: _texts,
+    tuple[int, ...]: _numbers,
+    tuple[tuple[str, str], ...]: _env,
+    tuple[tuple[str, tuple[str, ...]], ...]: _headers,
+    tuple[tuple[str, Secret | None], ...]: _secrets,
 }
-READERS: dict[str, Reader] = {
-    "name": read_text,
-    "command": read_text,
-    "type": _type,
-    "owner": read_text,
-    "disabled": _flag,
-    "schedule": read_text,
-    "time_zone": read_text,
-    "parent_jobs": _ids,
-    "on_failure_job": read_text,
-    "retries": _number,
-    "epsilon": read_text,
-    "resume_at_next_scheduled_time": _flag,
-    "rerun_lost": _flag,
-    "tags": _texts,
-    "file_set": read_text,
-    "remote_properties": _remote,
-    "template_delimiters": read_text,
-    "cron": read_text,
-    "schedules": _texts,
-    "not_after": read_text,
-    "excluded_dates": _texts,
-    "jitter": read_text,
-    "env": _env,
-    "cwd": read_text,
-    "user": read_text,
-    "group": read_text,
-    "umask": read_text,
-    "stdin": read_text,
-    "shell": _flag,
-    "timeout": read_text,
-    "overlap": _one_of(Overlap),
-    "max_running": _number,
-    "catch_up": _one_of(CatchUp),
-    "catch_up_limit": _number,
-    "parent_rule": _one_of(ParentRule),
-    "retry_delay": read_text,
-    "retry_backoff": _decimal,
-    "retry_max_delay": read_text,
-    "retry_jitter": _decimal,
-    "retry_exit_codes": _numbers,
-    "notify_webhook": read_text,
-    "notify_email": _texts,
-    "notify_on": _some_of(News),
-    "notify_every_time": _flag,
-    "expect_within": read_text,
-    "ping_url": read_text,
-    "secrets": _secrets,
-    "secret_files": _env,
-}
+
+
+def _reader_of(hint: Any) -> Reader:
+    """Return what reads a value of some type; one that is not in the table is of words."""
+    if hint in _READERS:
+        return _READERS[hint]
+    return _some_of(*get_args(hint)[:1]) if get_origin(hint) is tuple else _one_of(hint)
+
+
+_REMOTE_READERS = {key: _reader_of(hint) for key, hint in get_type_hints(Remote).items()}
+# What is written otherwise than the definition has it, or is no part of one.
+_APART: dict[str, Reader] = {"parent_jobs": _ids, "remote_properties": _remote, "type": _type}
+READERS = {key: _reader_of(hint) for key, hint in KEYS.items() if key not in _APART} | _APART
+"""What reads each key that a client may write."""

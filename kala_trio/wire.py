@@ -4,8 +4,9 @@ Kala of 2015 and its later releases name some keys differently, and answers hold
 here say how, and ``web.schemas`` describes them; of requests one such key is left, in ``bodies``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,8 @@ from kala_trio.core.messages import Deed
 from kala_trio.store.history import Entry, NoOutcome
 from kala_trio.store.outbox import Delivery
 from kala_trio.store.reader import JobView, Totals
+
+T = TypeVar("T")
 
 NEVER = "0001-01-01T00:00:00Z"
 """How Kala, written in Go, says that there is no such time."""
@@ -107,6 +110,31 @@ def _encode_remote(remote: Remote | None) -> dict[str, object]:
     return encoded | ({"follow_redirects": True} if told.follow_redirects else {})
 
 
+LATER_SPELLINGS = {
+    # a stat
+    "JobId": "job_id",
+    "RanAt": "ran_at",
+    "NumberOfRetries": "number_of_retries",
+    "Success": "success",
+    "ExecutionDuration": "execution_duration",
+    # the figures over all jobs
+    "ActiveJobs": "active_jobs",
+    "DisabledJobs": "disabled_jobs",
+    "Jobs": "jobs",
+    "ErrorCount": "error_count",
+    "SuccessCount": "success_count",
+    "NextRunAt": "next_run_at",
+    "LastAttemptedRun": "last_attempted_run",
+    "CreatedAt": "created",
+}
+"""Keys as Kala wrote them in 2015, and as its later releases do."""
+
+
+def in_both_spellings(keys: Mapping[str, T]) -> dict[str, T]:
+    """Return keys as they were spelled in 2015, and once more as they are later."""
+    return {**keys, **{LATER_SPELLINGS[key]: each for key, each in keys.items()}}
+
+
 def encode_stat(run: Run) -> dict[str, object]:
     """Return the stat of a run that has ended, with the keys of both generations (rule A4)."""
     took = run.ended_at - run.started_at if run.ended_at else timedelta()
@@ -117,11 +145,7 @@ def encode_stat(run: Run) -> dict[str, object]:
         "Success": run.outcome is Outcome.SUCCEEDED,
         "ExecutionDuration": took // timedelta(microseconds=1) * 1000,
     }
-    return values | dict(zip(LATER_STAT, values.values(), strict=True))
-
-
-LATER_STAT = ("job_id", "ran_at", "number_of_retries", "success", "execution_duration")
-"""The keys of a stat in later releases, in the order of those of 2015."""
+    return in_both_spellings(values)
 
 
 def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
@@ -141,20 +165,7 @@ def encode_totals(totals: Totals, now: datetime) -> dict[str, object]:
         "running_by_tag": totals.running_by_tag,
         "waiting": totals.waiting,
     }
-    return values | dict(zip(LATER_TOTALS, values.values(), strict=True)) | own
-
-
-LATER_TOTALS = (
-    "active_jobs",
-    "disabled_jobs",
-    "jobs",
-    "error_count",
-    "success_count",
-    "next_run_at",
-    "last_attempted_run",
-    "created",
-)
-"""The keys of the figures in later releases, in the order of those of 2015."""
+    return in_both_spellings(values) | own
 
 
 def encode_run(run: Run, attempts: Sequence[Attempt]) -> dict[str, object]:

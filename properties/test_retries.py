@@ -17,7 +17,7 @@ def pause(retrying: Retrying, attempts: int, run_id: str = "j.1") -> float | Non
     """Return the seconds until the next attempt; None if there is none."""
     definition = Definition("j", "false", retries=1_000_000, retrying=retrying)
     run = Run(run_id, "j", "j", 1, Trigger(Cause.MANUAL, NOW), NOW, attempts)
-    at = next_attempt_at(Job("j", 1, NOW, definition), run, Exited(1), NOW)
+    at = next_attempt_at(Job("j", 1, NOW, definition), run, Exited(1), NOW, NOW)
     return None if at is None else (at - NOW).total_seconds()
 
 
@@ -81,7 +81,7 @@ def test_only_chosen_exit_codes_are_retried(
     """A7: of other ends it is not said that trying again helps."""
     definition = Definition("j", "x", retries=1, retrying=Retrying(retry_exit_codes=(75,)))
     run = Run("j.1", "j", "j", 1, Trigger(Cause.MANUAL, NOW), NOW)
-    found = next_attempt_at(Job("j", 1, NOW, definition), run, result, NOW)
+    found = next_attempt_at(Job("j", 1, NOW, definition), run, result, NOW, NOW)
     assert (found is not None) == retried
 
 
@@ -91,4 +91,4 @@ def test_a_pause_that_would_end_after_epsilon_is_not_begun() -> None:
         retrying = Retrying(retry_delay="PT10S")
         definition = Definition("j", "x", retries=1, epsilon=epsilon, retrying=retrying)
         run = Run("j.1", "j", "j", 1, Trigger(Cause.MANUAL, NOW), NOW)
-        assert next_attempt_at(Job("j", 1, NOW, definition), run, Exited(1), NOW) == expected
+        assert next_attempt_at(Job("j", 1, NOW, definition), run, Exited(1), NOW, NOW) == expected

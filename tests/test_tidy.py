@@ -50,7 +50,7 @@ FLOORS = [
     "settings listener web.traffic web.acceptance web.peers web.rates web.room web.protocol "
     "web.connection web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.written web.schemas web.routes web.openapi web.hosts web.guard "
+    "web.written web.schemas web.routes web.openapi web.hosts web.admission web.guard "
     "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
     "web.pages.job web.pages.run web.pages.relatives web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "

@@ -67,6 +67,17 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
     CANCELLED = "cancelled"
 
+    @property
+    def is_failure(self) -> bool:
+        """Whether it counts as an error; a run that is cancelled is neither that nor a success."""
+        match self:
+            case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.LOST | Outcome.STOPPED:
+                return True
+            case Outcome.SUCCEEDED | Outcome.CANCELLED:
+                return False
+            case _:
+                assert_never(self)
+
 
 class Exited(Struct, frozen=True, tag=True, gc=False):
     """The process ended by itself with ``code``."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import assert_never
 
 from msgspec.structs import replace
 
@@ -39,17 +38,12 @@ class Notices:
 
     def ended(self, job: Job, run: Run, outcome: Outcome) -> None:
         """Tell how a run ended: rules N1, N2."""
-        match outcome:
-            case Outcome.SUCCEEDED:
-                self._succeeded(job, run)
-            case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.LOST | Outcome.STOPPED:
-                standing = self._standing(job)
-                self._keep(job, replace(standing, streak=standing.streak + 1))
-                self._tell_of(job, News.FAILURE, run)
-            case Outcome.CANCELLED:
-                pass
-            case _:
-                assert_never(outcome)
+        if outcome is Outcome.SUCCEEDED:
+            self._succeeded(job, run)
+        elif outcome.is_failure:
+            standing = self._standing(job)
+            self._keep(job, replace(standing, streak=standing.streak + 1))
+            self._tell_of(job, News.FAILURE, run)
 
     def _succeeded(self, job: Job, run: Run) -> None:
         before = self._standing(job)

@@ -13,15 +13,20 @@ _LONGEST = 3650 * 86_400 * 1_000_000
 _HASHES = 1 << 64
 
 
-def next_attempt_at(job: Job, run: Run, result: Result, ended_at: datetime) -> datetime | None:
-    """Return when an attempt that ended so is followed by another; None if it is not."""
+def next_attempt_at(
+    job: Job, run: Run, result: Result, ended_at: datetime, now: datetime
+) -> datetime | None:
+    """Return when an attempt that ended so is followed by another; None if it is not.
+
+    If that has passed already it starts ``now``, or not at all where now is too late.
+    """
     if run.attempts > job.definition.retries or not _is_retryable(job.definition.retrying, result):
         return None
     try:
         at = ended_at + _pause(job.definition.retrying, run)
     except OverflowError:  # past the year 9999
         return None
-    return at if in_time(job, run.trigger.scheduled_at, at) else None
+    return at if in_time(job, run.trigger.scheduled_at, max(at, now)) else None
 
 
 def _is_retryable(retrying: Retrying, result: Result) -> bool:

@@ -140,20 +140,17 @@ class Runs:
             self.end(run, ended_at, outcome)
             return
         progress = replace(state.progress[job.id], last_attempted_run=started_at)
-        if outcome not in (Outcome.SUCCEEDED, Outcome.CANCELLED):
+        if outcome.is_failure:
             progress = replace(progress, error_count=progress.error_count + 1, last_error=ended_at)
         state.keep(progress)
-        at = None
-        if not (state.stopping or run.ending):
-            at = next_attempt_at(job, run, event.result, ended_at)
+        is_last = state.stopping or run.ending
+        at = None if is_last else next_attempt_at(job, run, event.result, ended_at, state.now)
         if at is None:
             self.end(run, ended_at, outcome)
         elif at > state.now:
             state.keep(replace(run, pause=Pause(ended_at, at, outcome)))
-        elif in_time(job, run.trigger.scheduled_at, state.now):
-            self._start_attempt(job, replace(run, attempts=run.attempts + 1))
         else:
-            self.end(run, ended_at, outcome)
+            self._start_attempt(job, replace(run, attempts=run.attempts + 1))
 
     def end(self, run: Run, ended_at: datetime, outcome: Outcome) -> None:
         """End a run, and trigger what was waiting for that."""
@@ -176,19 +173,12 @@ class Runs:
 
     def _trigger_followers(self, job: Job, run: Run, outcome: Outcome) -> None:
         """Trigger what is to run after a run that ended so: rules D1, D3, D9, C3."""
-        match outcome:
-            case Outcome.SUCCEEDED:
-                self._triggers.add_children(job, run)
-            case Outcome.FAILED | Outcome.TIMED_OUT | Outcome.STOPPED:
-                self._trigger_failure_job(job, run)
-            case Outcome.LOST:
-                self._trigger_failure_job(job, run)
-                if job.definition.rerun_lost:
-                    self._rerun(job, run)
-            case Outcome.CANCELLED:
-                pass
-            case _:
-                assert_never(outcome)
+        if outcome is Outcome.SUCCEEDED:
+            self._triggers.add_children(job, run)
+        elif outcome.is_failure:
+            self._trigger_failure_job(job, run)
+            if outcome is Outcome.LOST and job.definition.rerun_lost:
+                self._rerun(job, run)
 
     def _trigger_failure_job(self, job: Job, run: Run) -> None:
         heir = job.definition.on_failure_job

@@ -3,7 +3,6 @@
 A table says of each key its type, or a schema where the type doesn't tell all.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, get_type_hints
 
@@ -29,7 +28,7 @@ def schemas() -> dict[str, Schema]:
     """Return all that has a name of its own."""
     return written() | {
         "Job": an_object(_job(), {"tags", "file_set", *_OWN_KEYS, "pending", "running"}),
-        "Stat": an_object(_STAT | _later(wire.LATER_STAT, _STAT)),
+        "Stat": an_object(wire.in_both_spellings(_STAT)),
         "Trigger": schema_of(Trigger),
         "Attempt": an_object(_ATTEMPT),
         "Run": an_object(_RUN | _OF_ONE_RUN),
@@ -37,7 +36,7 @@ def schemas() -> dict[str, Schema]:
         "Missed": an_object(_MISSED | _SPAN),
         "Notice": an_object(_NOTICE),
         "Deed": an_object({"at": datetime, "who": str, "what": str, "subject": str}),
-        "Figures": an_object(_FIGURES | _later(wire.LATER_TOTALS, _FIGURES) | _OWN_FIGURES),
+        "Figures": an_object(wire.in_both_spellings(_FIGURES) | _OWN_FIGURES),
         "Error": an_object({"error": told(str, "What is wrong, what was found, and what works")}),
     }
 
@@ -50,11 +49,6 @@ def _job() -> dict[str, Any]:
     shown = {key: told(hint, MEANINGS[key]) for key, hint in KEYS.items() if key not in _CHANGED}
     shown |= {key: told(hint, MEANINGS[key]) for key, hint in _CHANGED.items()}
     return shown | {"type": TYPE} | _COUNTS | _STATE
-
-
-def _later(names: Iterable[str], keys: dict[str, Any]) -> dict[str, Any]:
-    """Return keys as later releases of Kala name them."""
-    return dict(zip(names, keys.values(), strict=True))
 
 
 _HINTS = get_type_hints(Remote)

@@ -27,7 +27,6 @@ _LEAST: Final = 2.0
 _MINUTES: Final = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)
 _MOST_HOURS: Final = 13
 _MICROSECOND: Final = timedelta(microseconds=1)
-_FAILURES: Final = {Outcome.FAILED, Outcome.TIMED_OUT, Outcome.LOST, Outcome.STOPPED}
 
 
 class Bar(Struct, frozen=True):
@@ -59,7 +58,7 @@ class Row(Struct, frozen=True):
     def is_failing(self) -> bool:
         """Whether the last of its runs that ended did not succeed, and was not cancelled."""
         ended = [run.outcome for run in self.runs if run.outcome]
-        return bool(ended) and ended[-1] in _FAILURES
+        return bool(ended) and ended[-1].is_failure
 
 
 class _Mark(Struct, frozen=True):

@@ -25,9 +25,10 @@ from kala_trio.runner.output import output_root
 from kala_trio.store.reader import Reader
 from kala_trio.tokens import Tokens
 from kala_trio.web.acceptance import Acceptance
+from kala_trio.web.admission import WHO, Admission
 from kala_trio.web.api import create_app
 from kala_trio.web.exposition import Watch
-from kala_trio.web.guard import WHO, Guard
+from kala_trio.web.guard import Guard
 from kala_trio.web.hosts import Hosts
 from kala_trio.web.rates import Rates
 from kala_trio.web.room import Bounds
@@ -128,7 +129,8 @@ async def _serve(
     )
     tls = serving.certificate.context if serving.certificate else None
     entrance = Entrance(listener, tls)
-    guarded = Guard(app, serving.hosts, Tokens(db), serving.rates, traffic)
+    admission = Admission(serving.hosts, Tokens(db), serving.rates)
+    guarded = Guard(app, admission, traffic)
     gc.collect()
     gc.freeze()
     async with stream, trio.open_nursery() as nursery:

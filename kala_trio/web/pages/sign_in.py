@@ -5,7 +5,7 @@ import re
 from quart import Blueprint, Response, request
 
 from kala_trio.core.errors import Refused
-from kala_trio.web.guard import COOKIE
+from kala_trio.web.admission import COOKIE
 from kala_trio.web.pages.frame import Site, fields_of_form, go_to
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
