@@ -184,7 +184,7 @@ class Supervisor:
         self._is_restored = True
         ready()
         async with trio.open_nursery() as self._acts:
-            self._start(first)
+            self._act(first)
             while self._inbox or self._in_progress or not self._stopping:
                 await self._something_to_do()
                 self._busy_since = trio.current_time()
@@ -255,7 +255,7 @@ class Supervisor:
             return
         self._scheduler.committed()
         self._note(commands)
-        self._start(commands)
+        self._act(commands)
         for question in accepted:
             question.answer()
 
@@ -287,7 +287,7 @@ class Supervisor:
         self._inbox.extendleft(reversed(happened))
         await trio.sleep(_COMMIT_RETRY)
 
-    def _start(self, commands: Sequence[Command]) -> None:
+    def _act(self, commands: Sequence[Command]) -> None:
         for command in commands:
             match command:
                 case StartAttempt():

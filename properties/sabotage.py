@@ -42,7 +42,7 @@ class StartsTooEarly(Supervisor):
     def _decide(self, event: Event) -> list[Command]:
         commands = super()._decide(event)
         starts = [each for each in commands if isinstance(each, StartAttempt)]
-        self._start(starts)
+        self._act(starts)
         return [each for each in commands if each not in starts]
 
 
@@ -71,12 +71,12 @@ class IgnoresTheStop(Supervisor):
 class DoesNotWaitForOrphans(Supervisor):
     """Takes the processes of a dead daemon for dead."""
 
-    def _start(self, commands: Sequence[Command]) -> None:
+    def _act(self, commands: Sequence[Command]) -> None:
         for each in commands:
             if isinstance(each, AwaitOrphan):
                 at = each.attempt.started_at
                 self._put(AttemptEnded(each.run.id, each.attempt.number, at, at, Lost()))
-        super()._start([each for each in commands if not isinstance(each, AwaitOrphan)])
+        super()._act([each for each in commands if not isinstance(each, AwaitOrphan)])
 
 
 class RetriesWhatWasLost(Supervisor):

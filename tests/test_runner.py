@@ -271,7 +271,7 @@ async def test_an_orphan_is_found_at_the_instant_when_it_starts_another_program(
             async with trio.open_nursery() as nursery:
                 with trio.CancelScope() as scope:
                     nursery.start_soon(cancel_when_it_looks, scope)
-                    await Orphans().ended("job.1", "/no/note")
+                    await Orphans().gone("job.1", "/no/note")
             assert scope.cancelled_caught
 
 
@@ -300,7 +300,7 @@ async def test_an_orphan_is_awaited_though_nothing_can_be_opened_for_a_while(
     over = trio.Event()
 
     async def await_it(note: str) -> None:
-        await Orphans().ended("job.1", note)
+        await Orphans().gone("job.1", note)
         over.set()
 
     def is_watched() -> bool:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import click
@@ -228,6 +229,39 @@ def test_what_the_documents_say_is_shown_by_a_test_is_shown_by_one_that_is_there
     )
     named |= {f"test_{name}" for name in re.findall(r"`…(\w+)`", text)}
     assert named - tests == set()
+
+
+@pytest.mark.parametrize("document", ["docs/design.md", "CONTRIBUTING.md"])
+def test_what_a_tour_names_in_the_code_is_there(document: str) -> None:
+    """A module by its path, what is in it behind a dot, a method behind its class."""
+    modules = {name.removesuffix(".py").removeprefix("kala_trio/"): name for name in PYTHON}
+    classes = {
+        it.name: name
+        for name, text in PYTHON.items()
+        for it in ast.parse(text).body
+        if isinstance(it, ast.ClassDef) and name.startswith("kala_trio/")
+    }
+    named = set(re.findall(r"`(?!v\d)(\w[\w/]*(?:\.\w+)+)`", (ROOT / document).read_text()))
+    assert len(named) > 20
+    for each in sorted(named):
+        first, *rest = each.split(".")
+        if any((ROOT / folder / each).exists() for folder in ("", "kala_trio")):
+            continue
+        if first in classes:
+            rest = [first, *rest]
+        found: object = import_module(
+            (modules.get(first) or classes[first]).removesuffix(".py").replace("/", ".")
+        )
+        for name in rest:
+            assert hasattr(found, name), f"{document} names {each}"
+            found = getattr(found, name)
+
+
+@pytest.mark.parametrize("document", ["docs/design.md", "CONTRIBUTING.md"])
+def test_each_path_that_a_tour_names_leads_somewhere(document: str) -> None:
+    for each in re.findall(r"`(\w+(?:/\w+)+)/?`", (ROOT / document).read_text()):
+        places = [ROOT / each, ROOT / "kala_trio" / each]
+        assert any(it.is_dir() or it.with_suffix(".py").exists() for it in places), each
 
 
 def test_every_route_is_documented_and_the_other_way_round() -> None:

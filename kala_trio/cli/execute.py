@@ -6,7 +6,7 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 
 import click
 import msgspec
@@ -19,12 +19,17 @@ from kala_trio.cli.words import elapsed
 from kala_trio.clock import WallClock
 from kala_trio.core.definition import Definition, Execution
 from kala_trio.core.job import (
+    Answered,
     Cancelled,
     Cause,
     Exited,
+    Lost,
+    NoAnswer,
+    NotStarted,
     Result,
     Run,
     Signalled,
+    Stopped,
     TimedOut,
     Trigger,
     reason_of,
@@ -116,5 +121,7 @@ def _status(result: Result) -> int:
             return _TIMED_OUT
         case Cancelled():
             return _BY_SIGNAL + signal.SIGINT
+        case NotStarted() | Lost() | Stopped() | Answered() | NoAnswer():
+            return _NOT_STARTED  # of which a command that is run here can be but the first
         case _:
-            return _NOT_STARTED
+            assert_never(result)

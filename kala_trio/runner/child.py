@@ -11,7 +11,7 @@ import trio
 
 from kala_trio.core.errors import Unavailable
 from kala_trio.core.job import Exited, Result, Signalled
-from kala_trio.runner.orphans import group_ended
+from kala_trio.runner.orphans import group_gone
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class Child:
         with trio.move_on_after(grace):
             await self.ended()
             try:
-                await group_ended(self.pid)
+                await group_gone(self.pid)
             except (OSError, Unavailable) as error:
                 # Too many open files, say: those that are left get all of it.
                 log.warning("cannot look for process group %d: %s", self.pid, error)

@@ -90,7 +90,7 @@ class LocalRunner:
                 nursery.start_soon(stream.pump)
                 has_ended = False
                 with ending, trio.move_on_after(max(0, timeout - passed)):
-                    await self._orphans.ended(act.run.id, note_of(path))
+                    await self._orphans.gone(act.run.id, note_of(path))
                     has_ended = True
                 if not has_ended:
                     await self._orphans.terminate(act.run.id, note_of(path), self._term_timeout)

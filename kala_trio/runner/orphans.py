@@ -79,14 +79,6 @@ class Group(Struct, frozen=True):
         finally:
             os.close(fd)
 
-    async def ended(self) -> None:
-        """Wait until no process of the group is left (rule C3)."""
-        await _patiently(self._ended, f"process group {self.id}")
-
-    async def _ended(self) -> None:
-        if self.may_be_left():
-            await group_ended(self.id)
-
     def may_be_left(self) -> bool:
         """Tell whether processes with this group's number, if there are any, are of it.
 
@@ -106,21 +98,22 @@ class Orphans:
         self._done = 0
         self._found: dict[str, list[int]] = {}
 
-    async def ended(self, run_id: str, note: str) -> None:
+    async def gone(self, run_id: str, note: str) -> None:
         """Wait until no process of ``run_id`` is left, however many it still starts (rule C3).
 
         ``note`` is where its group may be noted.
         """
 
-        async def ended() -> None:
+        async def look() -> None:
             if group := Group.noted(note):
-                await group.ended()
+                if group.may_be_left():
+                    await group_gone(group.id)
                 return
             while processes := await self._processes_of(run_id):
                 for pid in processes:
-                    await _ended(pid, lambda pid: _run_of(pid) == run_id)
+                    await _process_gone(pid, lambda pid: _run_of(pid) == run_id)
 
-        await _patiently(ended, f"processes of run {run_id}")
+        await _patiently(look, f"processes of run {run_id}")
 
     async def terminate(self, run_id: str, note: str, grace: float) -> None:
         """Ask the processes of ``run_id`` to end, after ``grace`` seconds kill them (rule A5).
@@ -129,10 +122,10 @@ class Orphans:
         """
         await self._send(run_id, note, signal.SIGTERM)
         with trio.move_on_after(grace):
-            await self.ended(run_id, note)
+            await self.gone(run_id, note)
             return
         await self._send(run_id, note, signal.SIGKILL)
-        await self.ended(run_id, note)
+        await self.gone(run_id, note)
 
     async def _send(self, run_id: str, note: str, number: signal.Signals) -> None:
         async def send() -> None:
@@ -157,11 +150,11 @@ class Orphans:
             return self._found.get(run_id, [])
 
 
-async def _patiently(ended: Callable[[], Awaitable[None]], what: str) -> None:
+async def _patiently(look: Callable[[], Awaitable[None]], what: str) -> None:
     """Wait for an end; as long as nobody can look, it is not known that it has come."""
     while True:
         try:
-            await ended()
+            await look()
         except (OSError, Unavailable) as error:  # too many open files, say
             log.warning("cannot look for %s yet: %s", what, error)
             await trio.sleep(_RETRY_PAUSE)
@@ -169,7 +162,7 @@ async def _patiently(ended: Callable[[], Awaitable[None]], what: str) -> None:
             return
 
 
-async def group_ended(group: int) -> None:
+async def group_gone(group: int) -> None:
     """Wait until no process of process group ``group`` is left; a zombie counts as gone.
 
     The caller holds the group's id by not reaping its leader. Raises OSError or Unavailable if it
@@ -177,10 +170,10 @@ async def group_ended(group: int) -> None:
     """
     while members := await in_thread(_members_of, group):
         for pid in members:
-            await _ended(pid, lambda pid: _is_member(pid, group))
+            await _process_gone(pid, lambda pid: _is_member(pid, group))
 
 
-async def _ended(pid: int, is_meant: Callable[[int], bool]) -> None:
+async def _process_gone(pid: int, is_meant: Callable[[int], bool]) -> None:
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
