@@ -33,6 +33,7 @@ from kala_trio.core.messages import (
     Enable,
     Keep,
 )
+from kala_trio.store.soundness import check
 from properties.checkers_of_notices import failures_are_told
 from properties.ledger import Asked, Commit, Ledger, Opened
 from properties.story import Story
@@ -391,6 +392,15 @@ def no_bug_shows(story: Story) -> None:
     assert not story.ledger.bugs, story.ledger.bugs
 
 
+def what_is_kept_fits_together(story: Story) -> None:
+    """C1, C2: no crash parts what was committed at once."""
+    for opened in story.openings:
+        try:
+            check(opened.snapshot)
+        except ValueError as error:
+            raise AssertionError(f"life {opened.life}: {error}") from error
+
+
 CHECKERS: tuple[Callable[[Story], None], ...] = (
     acknowledged_is_there,
     enabledness_holds,
@@ -406,6 +416,7 @@ CHECKERS: tuple[Callable[[Story], None], ...] = (
     followers_follow,
     every_success_triggers,
     failures_are_told,
+    what_is_kept_fits_together,
     no_bug_shows,
 )
 

@@ -220,6 +220,14 @@ class ForgetsWhatIsInProgress(_Forgetful):
         return replace(progress, running=())
 
 
+class ForgetsAttempts(MemoryStore):
+    """Holds the runs that are in progress, and not what they do."""
+
+    def load(self) -> Snapshot:
+        """Return no attempts."""
+        return replace(super().load(), attempts=())
+
+
 class ForgetsWhatWasTold(_Forgetful):
     """Loses how much was told of a job, and how often it had failed."""
 

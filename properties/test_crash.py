@@ -236,6 +236,7 @@ BROKEN_STORES = [
     (sabotage.TurnsQueuesBack, checkers.followers_follow),
     (sabotage.CutsQueuesShort, checkers.every_success_triggers),
     (sabotage.ForgetsWhatWasTold, failures_are_told),
+    (sabotage.ForgetsAttempts, checkers.what_is_kept_fits_together),
 ]
 
 

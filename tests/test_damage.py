@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -89,6 +90,24 @@ def test_a_damaged_database_is_one_sentence_that_says_what_to_do_and_left_as_it_
     assert sentence.startswith("database: ")
     assert "restore a backup" in sentence
     assert {each.name: each.read_bytes() for each in path.parent.glob("kala.db*")} == before
+
+
+@pytest.mark.parametrize(
+    ("gone", "words"),
+    [
+        ("progress", "has no progress"),
+        ("attempts", "is in progress, and no attempt of it"),
+        ("runs WHERE outcome IS NULL", "a job waits for run "),
+    ],
+)
+def test_rows_without_what_belongs_to_them_are_told_of(path: Path, gone: str, words: str) -> None:
+    """Deleted by hand, say, or by half of a recovery."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"DELETE FROM {gone}")
+    sentence = refusal(path)
+    assert "cannot be read: a row makes no sense, " in sentence
+    assert words in sentence
+    assert "restore a backup" in sentence
 
 
 @pytest.mark.parametrize("start", [b"", bytes(PAGE), GARBAGE[:20]])

@@ -179,7 +179,8 @@ async def test_a_reader_sees_what_is_committed_and_keeps_nobody_from_committing(
 async def test_a_start_reads_none_of_the_history_however_long(path: Path) -> None:
     """What is in progress is found by itself; counted in steps of SQLite's machine."""
     with closing(Journal(path)) as journal:
-        await journal.commit([*records_of(1), Keep(run(1, None)), Keep(attempt(1, None))])
+        busy = Keep(Progress("job-1", False, running=("job-1.1",)))
+        await journal.commit([*records_of(1), busy, Keep(run(1, None)), Keep(attempt(1, None))])
         before = steps_of_load(journal)
         history: list[Record] = []
         for number in range(2, 2000):

@@ -41,8 +41,8 @@ FLOORS = [
     "core.slots core.retries core.notices core.triggers core.runs core.changes core.requests "
     "core.scheduler",
     "clock complaint threads lines printable logs vitals tokens certificate templates store.schema "
-    "store.connection store.rows store.trouble store.outbox store.journal store.history "
-    "store.finding store.kinship store.reader store.expired store.sizes store.backup "
+    "store.connection store.rows store.trouble store.soundness store.outbox store.journal "
+    "store.history store.finding store.kinship store.reader store.expired store.sizes store.backup "
     "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "
     "runner.spawn runner.secret_files runner.local runner.targets runner.connection "
     "runner.exchange runner.outbound runner.remote "

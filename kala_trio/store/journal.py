@@ -27,6 +27,7 @@ from kala_trio.store.connection import (
     refuse_foreign,
 )
 from kala_trio.store.outbox import Delivery
+from kala_trio.store.soundness import check
 from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
@@ -63,13 +64,15 @@ class Journal:
         """Return all that a scheduler needs to go on.
 
         Raises:
-            CannotStart: the file cannot be read.
+            CannotStart: the file cannot be read, or what is in it does not fit together.
         """
         try:
             with atomic(self._database):
-                return _load(self._database)
+                snapshot = _load(self._database)
+            check(snapshot)
         except UNREADABLE as error:
             raise CannotStart(sentence(self._path, "cannot be read", error)) from error
+        return snapshot
 
     @property
     def path(self) -> Path:
