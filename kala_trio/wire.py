@@ -1,7 +1,7 @@
 """Values to Kala's JSON, in both of its generations; ``bodies`` has the way back.
 
-Kala of 2015 and its later releases name some keys differently, and answers hold both. The tables
-here say how, and ``web.schemas`` describes them; of requests one such key is left, in ``bodies``.
+Kala of 2015 and its later releases name some keys differently, and answers hold both: a table here
+says how. Of requests one such key is left, in ``bodies``.
 """
 
 from collections.abc import Mapping, Sequence

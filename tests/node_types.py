@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from kala_trio.web.schemas import schemas
+from kala_trio.web import answer_schemas, request_schemas
 
 HEAD = """\
 // What the API takes and gives, made of its OpenAPI document by `python -m tests.node_types`.
@@ -22,7 +22,8 @@ _LEFT_OUT = {"Changes", "JobPatch", "ListedJob", "Error", "Deed"}
 
 def types() -> str:
     """Return the module of declarations."""
-    made = [_interface(name, each) for name, each in schemas().items() if name not in _LEFT_OUT]
+    schemas = request_schemas.schemas() | answer_schemas.schemas()
+    made = [_interface(name, each) for name, each in schemas.items() if name not in _LEFT_OUT]
     return "\n".join([HEAD, *made])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from kala_trio.cli.words import for_terminal
+from kala_trio.cli.tables import for_terminal
 from tests.command_line import added, done, environment
 from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 from tests.relay import BUG, BUSY, STRANGE, relay

@@ -2,11 +2,13 @@
 
 import json
 import re
+from ast import literal_eval
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kala_trio.web.pages import filters
 from tests.daemon import FUTURE, Daemon, eventually, fifo, running
 from tests.visitor import Page, Visitor, assert_safe, finished
 
@@ -130,6 +132,13 @@ def test_the_longest_and_most_hostile_names_still_make_a_small_page(alone: Daemo
     page = Visitor(alone).get("/webui/jobs/")
     assert len(rows(page)) == 50
     assert len(page.html) < 100_000
+
+
+def test_how_far_off_an_instant_is_is_said_by_the_script_in_the_same_units() -> None:
+    script = (Path(filters.__file__).parent.parent / "static" / "live.js").read_text()
+    _, _, table = script.partition("const UNITS = ")
+    units = literal_eval(table.partition(";")[0])
+    assert [tuple(each) for each in units] == filters.UNITS
 
 
 def test_columns_say_how_they_are_sorted_and_turn_around(visitor: Visitor, daemon: Daemon) -> None:

@@ -46,14 +46,16 @@ FLOORS = [
     "runner.orphans runner.variables runner.mask runner.output runner.stream runner.child "
     "runner.spawn runner.secret_files runner.local runner.targets runner.connection "
     "runner.exchange runner.outbound runner.remote "
-    "runner.dispatch exposure phrases cron_words words keys bodies wire letter smtp mail report",
+    "runner.dispatch exposure phrases cron_words schedule_words keys bodies wire letter smtp mail "
+    "report",
     "chronicle supervisor door systemd pruning delivery heartbeat",
     "settings listener web.traffic web.acceptance web.peers web.rates web.room web.protocol "
     "web.connection web.serving web.application web.answers web.queries web.following web.runs "
     "web.notices web.audit web.svg web.layout web.graph web.timeline web.edits web.json_schema "
-    "web.written web.schemas web.routes web.openapi web.hosts web.admission web.guard "
-    "web.pages.words web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
-    "web.pages.job web.pages.run web.pages.relatives web.pages.fields "
+    "web.request_schemas web.answer_schemas web.routes web.openapi web.hosts web.admission "
+    "web.guard "
+    "web.pages.filters web.pages.frame web.pages.jobs web.pages.graph web.pages.timeline "
+    "web.pages.job web.pages.run web.pages.named_jobs web.pages.fields "
     "web.pages.forms web.pages.overview web.pages.history web.pages.sign_in web.pages.site "
     "web.exposition web.health "
     "web.api web.worker "
@@ -67,7 +69,7 @@ FLOORS = [
     "job_files.kala",
     "simulation.memory simulation.virtual simulation.plan simulation.happenings simulation.telling "
     "simulation.play simulation.summary simulation.words simulation.picture simulation.beginning",
-    "cli.status cli.progress cli.service cli.tokens cli.words cli.options cli.reach cli.jobs "
+    "cli.status cli.progress cli.service cli.tokens cli.tables cli.options cli.reach cli.jobs "
     "cli.history cli.preview cli.simulate cli.execute cli.top cli.completion cli.applying "
     "cli.importing cli.commands __main__",
 ]

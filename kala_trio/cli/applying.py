@@ -11,7 +11,7 @@ import msgspec
 
 from kala_trio.cli.reach import as_json, asks
 from kala_trio.cli.status import PENDING, exit_status
-from kala_trio.cli.words import say_json
+from kala_trio.cli.tables import say_json
 from kala_trio.client import Client, Conflict, NotFound, Outdated, Refused
 from kala_trio.clock import WallClock
 from kala_trio.job_files.document import Mistakes, Problem

@@ -15,7 +15,7 @@ import trio
 from kala_trio.bodies import decode_job
 from kala_trio.cli.options import keys_given, with_keys
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import elapsed
+from kala_trio.cli.tables import elapsed
 from kala_trio.clock import WallClock
 from kala_trio.core.definition import Definition, Execution
 from kala_trio.core.job import (

@@ -15,7 +15,7 @@ from kala_trio.cli.reach import (
     run_argument,
     run_id_of,
 )
-from kala_trio.cli.words import elapsed, for_terminal, local, say_json, say_keys, say_table
+from kala_trio.cli.tables import elapsed, for_terminal, local, say_json, say_keys, say_table
 from kala_trio.client import Client, Keys
 
 _MOST = 20

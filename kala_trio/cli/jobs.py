@@ -6,7 +6,7 @@ import click
 
 from kala_trio.cli.options import REQUEST, keys_given, with_keys
 from kala_trio.cli.reach import as_json, asks, job_argument, job_id_of
-from kala_trio.cli.words import local, say_json, say_keys, say_table
+from kala_trio.cli.tables import local, say_json, say_keys, say_table
 from kala_trio.client import Client, Job, Refused
 from kala_trio.core.definition import KEYS
 

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 import click
 
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import say_table
+from kala_trio.cli.tables import say_table
 from kala_trio.clock import WallClock
 from kala_trio.core.checks.definition import check
 from kala_trio.core.definition import Definition, Timing
 from kala_trio.core.schedule import date_time, find_zone
 from kala_trio.core.timetable import is_cron, times_of, zone_of
-from kala_trio.words import in_words, remarks
+from kala_trio.schedule_words import in_words, remarks
 
 _MOST = 10
 _zone_option = click.option("--zone", default="", metavar="ZONE", help="The job's time_zone.")

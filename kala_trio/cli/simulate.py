@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from kala_trio.cli.progress import progress
 from kala_trio.cli.status import exit_status
-from kala_trio.cli.words import say_json, say_table
+from kala_trio.cli.tables import say_json, say_table
 from kala_trio.clock import WallClock
 from kala_trio.core.duration import HOUR, Duration
 from kala_trio.core.errors import Refused, Unavailable

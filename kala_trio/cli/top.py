@@ -14,7 +14,7 @@ from itertools import islice
 import click
 
 from kala_trio.cli.reach import asks
-from kala_trio.cli.words import NEVER, elapsed, local, table
+from kala_trio.cli.tables import NEVER, elapsed, local, table
 from kala_trio.client import Client, TryLater
 from kala_trio.printable import printable
 

@@ -7,6 +7,7 @@ from quart import Response
 
 import kala_trio
 from kala_trio import bodies, wire
+from kala_trio.web import answer_schemas, request_schemas
 from kala_trio.web.answers import json_answer
 from kala_trio.web.application import Application
 from kala_trio.web.edits import ETAGS
@@ -16,7 +17,6 @@ from kala_trio.web.json_schema import (
     told,
 )
 from kala_trio.web.routes import METRICS, ROUTES, TEXT, Route
-from kala_trio.web.schemas import schemas
 
 
 def add_openapi(app: Application) -> None:
@@ -46,7 +46,7 @@ def _document() -> Schema:
         },
         "paths": paths,
         "components": {
-            "schemas": schemas(),
+            "schemas": request_schemas.schemas() | answer_schemas.schemas(),
             "responses": {name: _refusal(status) for status, (name, _) in _REFUSALS.items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },

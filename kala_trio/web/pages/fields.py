@@ -14,8 +14,8 @@ from kala_trio.core.checks.remote import METHODS
 from kala_trio.core.checks.secrecy import NAME
 from kala_trio.core.definition import KEYS, Remote, Secret
 from kala_trio.core.errors import Refused
-from kala_trio.web.pages import relatives
-from kala_trio.web.written import DEFAULTS, MEANINGS
+from kala_trio.web.pages import named_jobs
+from kala_trio.web.request_schemas import DEFAULTS, MEANINGS
 
 REMOTE = "remote_properties"
 
@@ -57,7 +57,7 @@ class Field(Struct, frozen=True):
     @property
     def meaning(self) -> str:
         """What it is for, and how it is written."""
-        named = ". By id, or by name" if self.key in relatives.KEYS else ""
+        named = ". By id, or by name" if self.key in named_jobs.KEYS else ""
         return f"{MEANINGS.get(self.key, _OF_TYPE)}{named}{_WRITTEN.get(self.kind, '')}"
 
     @property

@@ -22,17 +22,17 @@ from kala_trio.core.occurrences import (
 )
 from kala_trio.core.timetable import zone_of
 from kala_trio.phrases import shown as local_of
+from kala_trio.schedule_words import Note, in_words, remarks
 from kala_trio.store.reader import JobView
 from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import found, status_of
 from kala_trio.web.pages import fields
 from kala_trio.web.pages.fields import Given
+from kala_trio.web.pages.filters import clock, path_of
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to, render, shown
-from kala_trio.web.pages.relatives import by_id
-from kala_trio.web.pages.words import clock, path_of
+from kala_trio.web.pages.named_jobs import by_id
 from kala_trio.web.queries import Query
-from kala_trio.words import Note, in_words, remarks
 
 UPCOMING = 5
 """How many occurrences a preview shows."""

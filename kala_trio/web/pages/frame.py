@@ -2,8 +2,8 @@
 
 A page runs no script and no style but the files in ``static``, whatever stands in names or outputs:
 templates escape all that they are given, and the policy that browsers keep would stop the rest. No
-GET changes anything. What changes something is a form's POST, which the guard lets through from
-these pages alone: browsers say where a POST comes from, and ``same-origin`` lets them.
+GET changes anything. What changes something is a form's POST, which ``web.admission`` lets through
+from these pages alone: browsers say where a POST comes from, and ``same-origin`` lets them.
 """
 
 import logging
@@ -29,7 +29,7 @@ from kala_trio.store.reader import Reader
 from kala_trio.threads import in_thread
 from kala_trio.web.acceptance import Acceptance
 from kala_trio.web.answers import status_of
-from kala_trio.web.pages import words
+from kala_trio.web.pages import filters
 
 log = logging.getLogger(__name__)
 
@@ -182,9 +182,9 @@ def _environment() -> Environment:
         *("iso", "absolute", "relative", "clock", "lasted"),
         *("shortened", "spaced", "plain", "states", "upper"),
     )
-    environment.filters |= {name: getattr(words, name) for name in some}
-    environment.filters |= {"schedule": words.schedule_of, "timing": words.timing_of}
-    environment.tests["missed"] = words.is_missed
+    environment.filters |= {name: getattr(filters, name) for name in some}
+    environment.filters |= {"schedule": filters.schedule_of, "timing": filters.timing_of}
+    environment.tests["missed"] = filters.is_missed
     return environment
 
 

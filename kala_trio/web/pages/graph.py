@@ -8,8 +8,8 @@ from quart import Blueprint, Response
 from kala_trio.core.job import Progress
 from kala_trio.store.reader import JobView
 from kala_trio.web.graph import SYMBOLS, Condition, Edge, Node, draw_graph
+from kala_trio.web.pages.filters import is_failing, path_of, shortened
 from kala_trio.web.pages.frame import Context, Site
-from kala_trio.web.pages.words import is_failing, path_of, shortened
 
 MOST = 300
 """How many jobs the page draws."""

@@ -14,17 +14,17 @@ from kala_trio.core.messages import Delete, Disable, Enable, Start
 from kala_trio.core.occurrences import is_scheduled
 from kala_trio.core.timetable import zone_of
 from kala_trio.phrases import place_of
+from kala_trio.schedule_words import remarks
 from kala_trio.store.history import Entry, Place, Wanted
 from kala_trio.store.reader import JobView
 from kala_trio.threads import in_thread
 from kala_trio.web.answers import found
+from kala_trio.web.pages.filters import path_of, upper
 from kala_trio.web.pages.frame import Context, Site, fields_of_form, go_to
 from kala_trio.web.pages.graph import family_of
 from kala_trio.web.pages.jobs import PATH as JOBS
 from kala_trio.web.pages.timeline import sparkline_of
-from kala_trio.web.pages.words import path_of, upper
 from kala_trio.web.queries import Query, written
-from kala_trio.words import remarks
 
 HISTORY = 20
 """How many entries of its history a job's page shows."""

@@ -1,4 +1,4 @@
-"""The page on which a browser gets its token, where requests need one; the guard judges it."""
+"""The page on which a browser gets its token, if one is needed; ``web.admission`` judges it."""
 
 import re
 

@@ -11,8 +11,8 @@ from kala_trio.core.job import Missed, Run
 from kala_trio.core.occurrences import schedule_of
 from kala_trio.store.history import Entry, NoOutcome, Place, Wanted
 from kala_trio.store.reader import JobView
+from kala_trio.web.pages.filters import shortened
 from kala_trio.web.pages.frame import Context, Site
-from kala_trio.web.pages.words import shortened
 from kala_trio.web.timeline import Bar, Gap, Row, draw_sparkline, draw_timeline
 
 SPAN = timedelta(hours=6)

@@ -1,9 +1,10 @@
 // Keeps a page as it is by now: what is marked data-live is fetched anew when the server says that
 // something has changed, and how far off an instant is said anew as time goes by.
 
+// Below so many seconds a unit is counted, of so many seconds; pages/filters.py says the same.
 const UNITS = [
-  [60, 1, "s"], [3600, 60, "min"], [48 * 3600, 3600, "h"],
-  [60 * 86400, 86400, "d"], [730 * 86400, 30 * 86400, "months"],
+  [60, 1, "s"], [3_600, 60, "min"], [172_800, 3_600, "h"],
+  [5_184_000, 86_400, "d"], [63_072_000, 2_592_000, "months"],
 ];
 
 // 2026-01-31 09:00:00 with the zone: Sweden writes dates as ISO 8601 does.

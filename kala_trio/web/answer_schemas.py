@@ -1,4 +1,4 @@
-"""The bodies that the API takes and gives, as JSON Schema, made of the types that the code has.
+"""What the API answers, as JSON Schema, made of the types that the code has.
 
 A table says of each key its type, or a schema where the type doesn't tell all.
 """
@@ -21,12 +21,12 @@ from kala_trio.web.json_schema import (
     told,
     words,
 )
-from kala_trio.web.written import MEANINGS, TYPE, written
+from kala_trio.web.request_schemas import MEANINGS, TYPE
 
 
 def schemas() -> dict[str, Schema]:
-    """Return all that has a name of its own."""
-    return written() | {
+    """Return them by their names."""
+    return {
         "Job": an_object(_job(), {"tags", "file_set", *_OWN_KEYS, "pending", "running"}),
         "Stat": an_object(wire.in_both_spellings(_STAT)),
         "Trigger": schema_of(Trigger),

@@ -7,7 +7,7 @@ import pytest
 
 from kala_trio.core.definition import ParentRule, from_keys
 from kala_trio.cron_words import cron_in_words
-from kala_trio.words import Note, in_words, remarks
+from kala_trio.schedule_words import Note, in_words, remarks
 
 ACCEPTED_AT = datetime(2026, 3, 1, 9, 0, 0, 123456, tzinfo=UTC)
 SEVERAL = {"cron": "0 9 * * *", "schedules": ("R/2026-02-02T00:00Z/PT1H",)}

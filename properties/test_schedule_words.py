@@ -15,7 +15,7 @@ from kala_trio.core.errors import Refused
 from kala_trio.core.job import Occurrence
 from kala_trio.core.timetable import times_of
 from kala_trio.cron_words import cron_in_words
-from kala_trio.words import Note, in_words, remarks
+from kala_trio.schedule_words import Note, in_words, remarks
 from properties import test_cron, test_timetable
 from properties.stepping import (
     Interval,

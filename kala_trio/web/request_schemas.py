@@ -18,8 +18,8 @@ from kala_trio.core.definition import GROUPS, KEYS, MOST_CAUGHT_UP, Definition, 
 from kala_trio.web.json_schema import Schema, an_object, or_null, told
 
 
-def written() -> dict[str, Schema]:
-    """Return the schemas of what is written, by their names."""
+def schemas() -> dict[str, Schema]:
+    """Return them by their names."""
     new_job = _new_job()
     return {
         "NewJob": new_job,

@@ -1,24 +1,25 @@
-"""How pages say things: instants, durations, states and outcomes, in words."""
+"""What templates say things by: instants, durations, states and outcomes, for people."""
 
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from kala_trio.core.job import Missed, Progress
+from kala_trio.schedule_words import in_words
 from kala_trio.store.finding import JobState
 from kala_trio.store.reader import JobView
-from kala_trio.words import in_words
 
 _SECOND = timedelta(seconds=1)
-# Below so many seconds these units are counted, each of so many seconds; the script knows the same.
-_UNITS = (
+UNITS = [
     (60, 1, "s"),
-    (3600, 60, "min"),
-    (48 * 3600, 3600, "h"),
-    (60 * 86400, 86400, "d"),
-    (730 * 86400, 30 * 86400, "months"),
-)
-_YEAR = 365 * 86400
+    (3_600, 60, "min"),
+    (172_800, 3_600, "h"),
+    (5_184_000, 86_400, "d"),
+    (63_072_000, 2_592_000, "months"),
+]
+"""Below so many seconds a unit is counted, of so many seconds; ``static/live.js`` says the same."""
+
+_YEAR = 365 * 86_400
 
 
 def path_of(job_id: str) -> str:
@@ -43,7 +44,7 @@ def relative(at: datetime, now: datetime) -> str:
         return "now"
     far = abs(seconds)
     count, unit = next(
-        ((far // size, unit) for below, size, unit in _UNITS if far < below),
+        ((far // size, unit) for below, size, unit in UNITS if far < below),
         (far // _YEAR, "years"),
     )
     return f"in {count} {unit}" if seconds > 0 else f"{count} {unit} ago"
