@@ -14,5 +14,5 @@ ids=$(curl -fsS "$api/job/bulk/" -d '[
 first=$(echo "$ids" | head -n 1)
 load=$(echo "$ids" | tail -n 1)
 curl -fsS "$api/job/start/$first/" -X POST
-until curl -fsS "$api/job/$load/" | grep -q '"success_count":1'; do :; done
+until curl -fsS "$api/job/$load/" | grep -q '"success_count":1'; do sleep 0.1; done
 curl -fsS "$api/run/output/$load.1/"

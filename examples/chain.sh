@@ -23,7 +23,7 @@ load=$(create '{"name": "load", "command": "echo loading", "parent_jobs": ["'"$t
 
 # No need to wait for three in the morning: a manual start leaves the schedule as it is.
 curl -fsS "$api/job/start/$extract/" -X POST
-until curl -fsS "$api/job/$load/" | grep -q '"success_count":1'; do :; done
+until curl -fsS "$api/job/$load/" | grep -q '"success_count":1'; do sleep 0.1; done
 for id in "$extract" "$transform" "$load"; do
   curl -fsS "$api/run/output/$id.1/"
 done

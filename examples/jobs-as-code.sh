@@ -9,5 +9,5 @@ kala-trio apply "$file" --prune --yes
 kala-trio apply "$file" --prune --yes
 
 kala-trio job start 'nightly orders'
-until kala-trio job show 'nightly load' --json | grep -q '"success_count":1'; do :; done
+until kala-trio job show 'nightly load' --json | grep -q '"success_count":1'; do sleep 0.1; done
 kala-trio logs 'nightly load'

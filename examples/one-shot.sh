@@ -8,5 +8,5 @@ id=$(curl -fsS "$api/job/" -d '{
   "command": "echo hello from kala-trio"
 }' | cut -d '"' -f 4)
 
-until curl -fsS "$api/job/$id/" | grep -q '"is_done":true'; do :; done
+until curl -fsS "$api/job/$id/" | grep -q '"is_done":true'; do sleep 0.1; done
 curl -fsS "$api/run/output/$id.1/"

@@ -11,6 +11,6 @@ id=$(curl -fsS "$api/job/" -d '{
   "epsilon": "PT1H"
 }' | cut -d '"' -f 4)
 
-until curl -fsS "$api/job/$id/" | grep -q '"is_done":true'; do :; done
+until curl -fsS "$api/job/$id/" | grep -q '"is_done":true'; do sleep 0.1; done
 curl -fsS "$api/run/output/$id.1/"
 curl -fsS "$api/job/runs/$id/"

@@ -7,6 +7,7 @@ daemon died in between.
 
 import logging
 import uuid
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn, assert_never
@@ -128,6 +129,9 @@ class Deliveries:
             while self._in_progress:
                 self._lane_ended = trio.Event()
                 await self._lane_ended.wait()
+        if self._to_note:  # what has arrived is not to be sent again, however slow the disk is
+            with suppress(Unavailable):
+                await self._journal.record_deliveries([after for after, _ in self._to_note])
 
     async def _keep_notes(self) -> NoReturn:
         """Make durable what became of notices, all that there is at once."""

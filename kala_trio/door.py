@@ -34,7 +34,7 @@ _LONGEST = 16 * 1024 * 1024  # a list of the largest accepted body is far below
 _READ = 64 * 1024
 _OUTSTANDING = 256
 # How long the last answers may take to get through the door, in seconds.
-_PARTING = 5.0
+_PARTING = 8.0
 # How often the scheduler shows how it is, and for how long its word holds, in seconds.
 _PULSE = 1.0
 _HOLDS = 5.0
@@ -89,11 +89,20 @@ class Door:
         self._open = True
         self._vitals: Vitals | None = None
         self._heard_at = -math.inf
+        self._pulse = trio.Event()
 
-    def vitals(self) -> Vitals | None:
-        """Return how the scheduler was a second ago; None if it shows no sign of life."""
-        is_heard = self._open and trio.current_time() < self._heard_at + _HOLDS
-        return self._vitals if is_heard else None
+    async def vitals(self) -> Vitals | None:
+        """Return how the scheduler was a second ago; None if it shows no sign of life.
+
+        Where this process stood still itself its news are old: the next are waited for.
+        """
+        if self._open and not self._is_heard():
+            with trio.move_on_after(1.5 * _PULSE):
+                await self._pulse.wait()
+        return self._vitals if self._is_heard() else None
+
+    def _is_heard(self) -> bool:
+        return self._open and trio.current_time() < self._heard_at + _HOLDS
 
     async def ask(self, request: Request, who: str = "") -> None:
         """Have the scheduler carry out ``request`` for ``who``; return when that is durable.
@@ -138,6 +147,8 @@ class Door:
         match frame:
             case Pulse(vitals):
                 self._vitals, self._heard_at = vitals, trio.current_time()
+                self._pulse.set()
+                self._pulse = trio.Event()
             case Reload():
                 self._load_anew()
             case Answer(number):

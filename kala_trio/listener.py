@@ -18,7 +18,7 @@ from kala_trio.tokens import Tokens
 
 _BACKLOG = 4096
 # The web process of a daemon that was killed gives its address back within this time, in seconds.
-_PATIENCE = 3.0
+_PATIENCE = 5.0
 _TAKEN = (errno.EADDRINUSE, errno.EWOULDBLOCK)
 
 

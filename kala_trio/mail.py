@@ -2,7 +2,7 @@
 
 import re
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -83,6 +83,28 @@ def parse_sender(name: str, text: str) -> str:
     return text
 
 
+class Line:
+    """The sockets by which a letter goes out, so that it can be cut off from elsewhere."""
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self._sockets: list[socket.socket] = []
+        self._is_cut = False
+
+    def add(self, connection: socket.socket) -> None:
+        """Take one more, which is cut off at once if the others were."""
+        self._sockets.append(connection)
+        if self._is_cut:
+            self.cut()
+
+    def cut(self) -> None:
+        """End all that goes by it, so that a thread that waits for an answer ends soon."""
+        self._is_cut = True
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
 class Mailer:
     """Sends letters through one server.
 
@@ -107,27 +129,27 @@ class Mailer:
         Raises:
             NotSent: it took the letter for none of them.
         """
-        calls: list[socket.socket] = []
+        line = Line()
         async with self._turns:
             try:
                 with needing_a_thread(), trio.fail_after(_LONGEST):
                     return await trio.to_thread.run_sync(
-                        self._send, letter, calls, limiter=self._threads, abandon_on_cancel=True
+                        self._send, letter, line, limiter=self._threads, abandon_on_cancel=True
                     )
             except trio.TooSlowError:
                 raise NotSent(f"{self._server.host} took more than {_LONGEST:g} s") from None
             except Unavailable as error:
                 raise NotSent(str(error)) from error
             finally:
-                _hang_up(calls)
+                line.cut()
 
-    def _send(self, letter: Letter, calls: list[socket.socket]) -> str:
+    def _send(self, letter: Letter, line: Line) -> str:
         # Here, since few daemons need it, and it takes some 20 ms.
         from kala_trio.smtp import TROUBLE, Call, written  # noqa: PLC0415
 
         server = self._server
         try:
-            with Call(server.host, server.port, calls, has_tls=server.has_tls) as call:
+            with Call(server.host, server.port, line.add, has_tls=server.has_tls) as call:
                 self._secure(call)
                 message = written(self._sender, letter)
                 refused = call.sendmail(self._sender, letter.receivers, message)
@@ -169,10 +191,3 @@ def _refusals(refused: Mapping[str, tuple[int, bytes]]) -> list[str]:
 
 def _text(answer: bytes | str) -> str:
     return answer if isinstance(answer, str) else answer.decode(errors="replace")
-
-
-def _hang_up(calls: Sequence[socket.socket]) -> None:
-    """End the calls, so that the thread that is in one of them ends soon."""
-    for call in calls:
-        with suppress(OSError):
-            call.shutdown(socket.SHUT_RDWR)

@@ -6,6 +6,7 @@ Loaded only by who sends letters.
 import smtplib
 import socket
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from email.charset import QP, Charset
 from email.header import Header
@@ -25,11 +26,16 @@ TROUBLE = (smtplib.SMTPException, OSError, ValueError)
 
 
 class Call(smtplib.SMTP):
-    """A call, which its caller may hang up at any time by the socket that it finds in ``calls``."""
+    """A call, which may be hung up at any time by whoever is shown its sockets."""
 
-    def __init__(self, host: str, port: int, calls: list[socket.socket], *, has_tls: bool) -> None:
-        """Call, and be greeted, over TLS if it ``has_tls``; all here raises ``TROUBLE``."""
-        self._calls = calls
+    def __init__(
+        self, host: str, port: int, show: Callable[[socket.socket], None], *, has_tls: bool
+    ) -> None:
+        """Call, and be greeted, over TLS if it ``has_tls``; all here raises ``TROUBLE``.
+
+        ``show`` is called with each socket as soon as it is there.
+        """
+        self._show = show
         self._has_tls = has_tls
         name = socket.gethostname()
         super().__init__(host, port, name if is_host(name) else "localhost", _PATIENCE)
@@ -55,7 +61,7 @@ class Call(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connection = socket.create_connection((host, port), timeout)
-        self._calls.append(connection)
+        self._show(connection)
         if not self._has_tls:
             return connection
         try:
@@ -64,7 +70,7 @@ class Call(smtplib.SMTP):
         except BaseException:
             connection.close()
             raise
-        self._calls.append(secured)
+        self._show(secured)
         return secured
 
     def getreply(self) -> tuple[int, bytes]:

@@ -18,6 +18,8 @@ from kala_trio.vitals import STUCK, Vitals
 _MICRO = 1_000_000
 # How often the status is brought up to date, in seconds, if nothing asks for it more often.
 _USUALLY = 10.0
+# What it has to know is worth a wait.
+_PATIENCE = 1.0
 
 
 class ServiceManager(Struct, frozen=True):
@@ -39,12 +41,16 @@ class ServiceManager(Struct, frozen=True):
         is_meant = pid in ("", str(os.getpid())) and interval.isdecimal()
         return cls(address, int(interval) / _MICRO if address and is_meant else 0.0)
 
-    def tell(self, **what: object) -> None:
-        """Tell it some of what it knows the names of; in vain where it does not listen."""
+    def tell(self, patience: float = 0.0, **what: object) -> None:
+        """Tell it some of what it knows the names of; in vain where it does not listen.
+
+        Where it has much to listen to, wait for up to ``patience`` seconds.
+        """
         if not self.address:
             return
         message = "\n".join(f"{name}={value}" for name, value in what.items())
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as to:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+            to.settimeout(patience)
             try:
                 # An @ stands for the zero that names of the abstract kind begin with.
                 name = self.address
@@ -54,15 +60,17 @@ class ServiceManager(Struct, frozen=True):
 
     def reloading(self) -> None:
         """Tell it that what can be loaded anew is."""
-        self.tell(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
+        self.tell(_PATIENCE, RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
     def ready(self) -> None:
         """Tell it that all is restored, and requests are answered."""
-        self.tell(READY=1)
+        self.tell(_PATIENCE, READY=1)
 
     def stopping(self, seconds: float) -> None:
         """Tell it that the daemon drains, and ends in so many seconds at most."""
-        self.tell(STOPPING=1, EXTEND_TIMEOUT_USEC=round(seconds * _MICRO), STATUS="stopping")
+        self.tell(
+            _PATIENCE, STOPPING=1, EXTEND_TIMEOUT_USEC=round(seconds * _MICRO), STATUS="stopping"
+        )
 
     async def keep_told(self, vitals: Callable[[], Vitals]) -> NoReturn:
         """Show it signs of life as long as there are some, and how things are."""

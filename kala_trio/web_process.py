@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 _SETTLED = 10.0
 _LONGEST_PAUSE = 5.0
 # How long the web process may take to end: longer than it gives its last answers.
-_LAST_EXIT = 5.0
+_LAST_EXIT = 10.0
 
 
 async def keep_web_process(

@@ -40,7 +40,7 @@ from kala_trio.web.exposition import Watch
 from properties import bodies
 from properties.bodies import Fields
 from properties.documented import check_answer
-from properties.well import WELL
+from properties.well import well
 
 DOCUMENT = (Path(__file__).parent.parent / "docs" / "http-api.md").read_text()
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -113,7 +113,7 @@ class Server:
             has_mail=True,
             new_id=lambda: str(uuid.UUID(int=drawn.getrandbits(128), version=4)),
         )
-        ways, watch = (self._reader, self._ask), Watch(self._reader.path, self.output, lambda: WELL)
+        ways, watch = (self._reader, self._ask), Watch(self._reader.path, self.output, well)
         self._app = create_app(*ways, acceptance=acceptance, output=self.output, watch=watch)
 
     async def _ask(self, request: Request) -> None:

@@ -51,7 +51,12 @@ def python(version: str) -> str:
     pytest.skip(f"there is no Python {version}")
 
 
-def said(*command: str | Path, status: int = 0, env: Mapping[str, str] | None = None) -> str:
+def said(
+    *command: str | Path,
+    status: int = 0,
+    env: Mapping[str, str] | None = None,
+    timeout: float = PATIENCE,
+) -> str:
     """Run a command, which must end with ``status``; return what it said on both its outputs."""
     words: Sequence[str] = [os.fspath(word) for word in command]
     done = subprocess.run(
@@ -60,7 +65,7 @@ def said(*command: str | Path, status: int = 0, env: Mapping[str, str] | None = 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=PATIENCE,
+        timeout=timeout,
         env=env,
         check=False,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import trio
 from quart import request
+from trio.testing import MockClock
 
 from kala_trio.web.application import Application
 
@@ -92,7 +93,9 @@ async def test_a_body_is_read_whole_however_late_its_parts_come(
     assert exchange.answer() == (200, b"abcdef")
 
 
-async def test_an_answer_to_what_came_at_once_is_sent_in_two_messages() -> None:
+async def test_an_answer_to_what_came_at_once_is_sent_in_two_messages(
+    autojump_clock: MockClock,
+) -> None:
     """As few as there can be: each is a write of its own."""
     async with asked("/echo/") as exchange:
         exchange.part(b"abc", more=False)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from kala_trio.tokens import Role, Tokens
-from tests.daemon import FUTURE, Daemon, eventually, fifo, running
+from tests.daemon import FUTURE, PATIENCE, Daemon, eventually, fifo, running
 from tests.shaking import LET_TIME_PASS, NOTE_JUMPS, TWO_FRAMES
 from tests.website import Asked, saying, website
 
@@ -28,6 +28,7 @@ if os.environ.get("BROWSER_TESTS") != "required":
     for package in ("playwright", "axe_playwright_python"):
         pytest.importorskip(package, reason="pip install --group browser")
 playwright = import_module("playwright.sync_api")
+playwright.expect.set_options(timeout=1000 * PATIENCE)
 axe_package = import_module("axe_playwright_python")
 
 AXE = next(Path(str(axe_package.__file__)).parent.rglob("axe.min.js"))

@@ -332,5 +332,6 @@ def test_each_request_has_one_answer_whatever_bytes_come(daemon: Daemon) -> None
     converse()
     size, opened = daemon.memory(), descriptors(web)
     converse()  # the same once more, for which it needs nothing that it did not have
-    eventually(lambda: descriptors(web) <= opened)
+    # A look may fall on connections that were just opened: to clients, or to the database.
+    eventually(lambda: descriptors(web) <= opened + 8)
     assert daemon.memory() < size + MOST_GROWTH

@@ -203,9 +203,12 @@ def test_whoever_reads_only_the_first_lines_ends_the_command(daemon: Daemon) -> 
 def test_there_are_colours_on_a_terminal_that_wants_them_alone(
     daemon: Daemon, more: dict[str, str], coloured: bool
 ) -> None:
+    name = f"coloured {uuid.uuid4()}"  # alone, since nobody reads while it writes
+    added(daemon, name, "true")
     ours, theirs = pty.openpty()
-    words = [*COMMAND, "job", "list"]
-    subprocess.run(words, stdout=theirs, env=environment(daemon.url) | more, check=True)
+    words = [*COMMAND, "job", "list", "--name", name]
+    asking = {key: value for key, value in environment(daemon.url).items() if key != "NO_COLOR"}
+    subprocess.run(words, stdout=theirs, env=asking | more, check=True, timeout=PATIENCE)
     assert (b"\x1b[" in os.read(ours, 10_000)) is coloured
     os.close(ours)
     os.close(theirs)

@@ -115,7 +115,7 @@ def test_a_daemon_that_stood_still_is_as_one_that_was_down_and_answers_all_that_
     """L4, L5, L8: the latest occurrence runs, the older ones are missed as late."""
     with running(tmp_path / "kala.db") as daemon, ThreadPoolExecutor() as clients:
         other = daemon.create(command="true", schedule="R/2099-01-01T00:00:00Z/P1D")
-        start = datetime.now(UTC) + timedelta(seconds=8)
+        start = datetime.now(UTC) + timedelta(seconds=15)
         job = daemon.create(command="true", schedule=f"R9/{start.isoformat()}/PT0.1S")
         both = daemon.process.pid, daemon.web_process()
         for pid in both:
@@ -138,7 +138,7 @@ def test_a_daemon_that_stood_still_is_as_one_that_was_down_and_answers_all_that_
 def test_a_stop_of_a_daemon_that_stands_still_is_heeded_when_it_goes_on(tmp_path: Path) -> None:
     """C4, L4: what fell due meanwhile waits for the next start."""
     with running(tmp_path / "kala.db") as daemon:
-        start = datetime.now(UTC) + timedelta(seconds=8)
+        start = datetime.now(UTC) + timedelta(seconds=15)
         job = daemon.create(command="true", schedule=f"R9/{start.isoformat()}/PT0.1S")
         daemon.process.send_signal(signal.SIGSTOP)
         eventually(lambda: datetime.now(UTC) > start + timedelta(seconds=1))

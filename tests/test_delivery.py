@@ -1,11 +1,13 @@
 """Notices through a real daemon to real servers: told, tried again, and on record."""
 
 import json
+import signal
 import threading
 import uuid
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,7 @@ def test_what_is_late_is_told_as_soon_as_it_is(daemon: Daemon) -> None:
 
 def test_what_could_not_be_told_is_tried_again_until_it_is(daemon: Daemon) -> None:
     """N5: after ten seconds first."""
-    answers = iter([500, 200])
+    answers = chain([500], repeat(200))
 
     def answer(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
         saying(next(answers))(handler, asked)
@@ -179,7 +181,7 @@ def test_a_receiver_that_hangs_does_not_keep_others_waiting(daemon: Daemon) -> N
 
 def test_a_ping_gives_way_to_a_later_one_after_its_first_try(daemon: Daemon) -> None:
     """Rule N5."""
-    answers = iter([500, 200])
+    answers = chain([500], repeat(200))
 
     def answer(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
         saying(next(answers))(handler, asked)
@@ -247,10 +249,10 @@ def test_who_asks_wrongly_for_notices_is_told_so(daemon: Daemon, path: str) -> N
 
 
 def test_a_daemon_that_cannot_make_requests_says_so_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setenv("SSLKEYLOGFILE", "/nonexistent/keys")
-    with running(tmp_path / "kala.db") as daemon:
+    wrapper = ("env", "SSLKEYLOGFILE=/nonexistent/keys")
+    with running(tmp_path / "kala.db", wrapper=wrapper) as daemon:
         job = daemon.create(command="false", notify_webhook="http://127.0.0.1:1")
         (told,) = eventually(lambda: [each for each in notices(daemon, job) if each["error"]])
         assert "what requests need cannot be loaded" in told["error"]
@@ -263,14 +265,17 @@ def test_what_is_on_its_way_at_a_stop_is_not_told_twice(tmp_path: Path) -> None:
 
     def answer(handler: BaseHTTPRequestHandler, it: Asked) -> None:
         asked.set()
-        go_on.wait(1.0)
+        go_on.wait(PATIENCE)
         saying(200)(handler, it)
 
     with website(answer) as site:
         with running(tmp_path / "kala.db") as daemon:
             job = daemon.create(command="false", notify_webhook=site.url)
             assert asked.wait(PATIENCE)
-            assert daemon.end()[0] == 0
+            daemon.process.send_signal(signal.SIGTERM)
+            daemon.says("stopping")
+            go_on.set()
+            assert daemon.process.wait(PATIENCE) == 0
         with running(tmp_path / "kala.db") as daemon:
             (told,) = notices(daemon, job)
             assert told["delivered_at"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shlex
 import signal
 import socket
@@ -25,8 +26,10 @@ def soon(seconds: float = 5) -> datetime:
 def test_a_scheduled_job_runs_as_often_as_it_says_each_time_at_or_after_its_instant(
     daemon: Daemon,
 ) -> None:
-    start = soon()
-    job = daemon.create(command="echo hello", schedule=f"R2/{start.isoformat()}/PT2S")
+    start = soon(10)
+    job = daemon.create(
+        command="echo hello", schedule=f"R2/{start.isoformat()}/PT2S", catch_up="all"
+    )
     eventually(lambda: daemon.job(job)["is_done"])
     stats = daemon.get(f"/job/stats/{job}/")["job_stats"]
     assert len(stats) == 3
@@ -61,8 +64,8 @@ def test_a_failing_job_is_retried_and_each_attempt_tells_why_it_failed(daemon: D
 def test_epsilon_ends_the_retries(daemon: Daemon) -> None:
     """Rule A2: the first attempt alone takes longer than epsilon."""
     command = "sh -c 'while [ $(date +%s%N) -lt $(($(date -d $KALA_TRIO_SCHEDULED_AT +%s%N)"
-    command += " + 300000000)) ]; do :; done; exit 1'"
-    job = daemon.create(command=command, retries=5, epsilon="PT0.2S")
+    command += " + 2300000000)) ]; do :; done; exit 1'"
+    job = daemon.create(command=command, retries=5, epsilon="PT2S")
     eventually(lambda: daemon.job(job)["is_done"])
     assert len(daemon.runs(job)[0]["attempts"]) == 1
 
@@ -103,7 +106,7 @@ def test_children_run_in_order_after_each_success_and_their_children_too(
 
 def test_a_list_of_jobs_is_created_as_a_whole_or_not_at_all(daemon: Daemon) -> None:
     """Rules D6, C1."""
-    before = daemon.get("/job/")["jobs"]
+    before = daemon.get("/job/")["jobs"].keys()
     first = {"name": "first", "command": "true", "schedule": FUTURE}
     second = {"name": "second", "command": "true", "parent_jobs": ["first"]}
     unknown = {"name": "third", "command": "true", "parent_jobs": [str(uuid.uuid4())]}
@@ -112,7 +115,7 @@ def test_a_list_of_jobs_is_created_as_a_whole_or_not_at_all(daemon: Daemon) -> N
     )
     assert status == 400
     assert json.loads(text)["error"].startswith("2.parent_jobs: there is no such job, found ")
-    assert daemon.get("/job/")["jobs"] == before
+    assert daemon.get("/job/")["jobs"].keys() == before
     status, text = daemon.request("POST", "/job/bulk/", json.dumps([first, second]).encode())
     assert status == 201
     ids = json.loads(text)["ids"]
@@ -283,7 +286,7 @@ def test_kill_9_in_the_middle_of_a_run_loses_and_doubles_nothing(tmp_path: Path)
 def test_occurrences_while_the_daemon_was_down_are_one_run_and_one_record(tmp_path: Path) -> None:
     """Rules L4, L5."""
     with running(tmp_path / "kala.db") as daemon:
-        job = daemon.create(command="true", schedule=f"R5/{soon(8).isoformat()}/PT0.1S")
+        job = daemon.create(command="true", schedule=f"R5/{soon(20).isoformat()}/PT0.1S")
         daemon.end(signal.SIGKILL)
     last = datetime.fromisoformat(_next_run_at(tmp_path / "kala.db")) + timedelta(seconds=0.5)
     eventually(lambda: datetime.now(UTC) > last)
@@ -325,11 +328,10 @@ def test_the_web_process_goes_when_the_daemon_is_killed(tmp_path: Path) -> None:
 
 
 def _is_running(pidfd: int) -> bool:
-    try:
-        signal.pidfd_send_signal(pidfd, 0)
-    except ProcessLookupError:
-        return False
-    return True
+    """Tell whether a process goes on, though nobody may reap it when it does not."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return not poll.poll(0)
 
 
 def test_a_port_in_use_is_one_sentence_and_status_1(tmp_path: Path) -> None:
@@ -384,7 +386,7 @@ def test_a_daemon_that_was_told_to_ignore_all_signals_still_heeds_sigterm(tmp_pa
 
 def test_runs_come_in_pages(daemon: Daemon) -> None:
     """H2: also over all jobs."""
-    job = daemon.create(command="true", schedule="R4//PT0.01S")
+    job = daemon.create(command="true", schedule="R4//PT0.01S", catch_up="all")
     eventually(lambda: daemon.job(job)["is_done"])
     for path in (f"/job/runs/{job}/?limit=2", f"/run/?job={job}&limit=2"):
         page = daemon.get(path)

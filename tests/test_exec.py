@@ -20,7 +20,7 @@ def executed(*words: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["true"], 0, "succeeded, after 0."),
+        (["true"], 0, "succeeded, after "),
         (["sh -c 'exit 3'"], 3, "exit code 3, after "),
         (["kill -9 $$", "--shell"], 137, "killed by SIGKILL"),
         (["sleep 60", "--timeout", "PT0.1S"], 124, "took longer than its timeout"),

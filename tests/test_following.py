@@ -1,5 +1,6 @@
 """A run's output, followed while a real daemon runs it."""
 
+import http.client
 import os
 import socket
 import threading
@@ -68,7 +69,10 @@ def test_a_stop_sends_away_who_follows(daemon: Daemon, tmp_path: Path) -> None:
         stop = threading.Thread(target=lambda: ended.append(daemon.end()[0]))
         stop.start()
         (tmp_path / "fifo").write_text("over\n")
-        assert [*lines] in ([], [b"over\n"])
+        rest: list[bytes] = []
+        with suppress(http.client.IncompleteRead):  # on a machine that takes seconds for that
+            rest.extend(lines)
+        assert rest in ([], [b"over\n"])
         stop.join(PATIENCE)
         assert ended == [0]
 

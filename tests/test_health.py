@@ -59,7 +59,7 @@ def test_it_is_ready_while_it_can_write_and_alive_all_the_time(tmp_path: Path) -
 
 def test_while_it_drains_it_is_alive_and_not_ready(tmp_path: Path) -> None:
     gate = fifo(tmp_path)
-    with running(tmp_path / "kala.db") as daemon:
+    with running(tmp_path / "kala.db", f"--grace=PT{PATIENCE:g}S") as daemon:
         job = daemon.create(command=f"cat {gate}", schedule="R//PT1H")
         eventually(lambda: daemon.outcomes(job) == [None])
         daemon.process.send_signal(signal.SIGTERM)
@@ -121,7 +121,7 @@ def test_with_tokens_all_may_ask_whether_it_works_and_only_readers_what_it_count
 
 
 def test_a_log_that_nobody_reads_holds_up_no_run_and_no_stop(tmp_path: Path) -> None:
-    """A pipe takes 64 KiB; each run logs more than 250 bytes."""
+    """A pipe takes 64 KiB; each run logs more than 2,000 bytes."""
     reader, writer = os.pipe()
     db = tmp_path / "kala.db"
     words = command(db, "--verbose", "--port=0", "--min-interval=PT0.01S")
@@ -130,10 +130,12 @@ def test_a_log_that_nobody_reads_holds_up_no_run_and_no_stop(tmp_path: Path) -> 
     try:
         first_line = b""
         while not first_line.endswith(b"\n"):
-            first_line += os.read(reader, 1)
+            read = os.read(reader, 1)
+            assert read, "it has not started"
+            first_line += read
         url = first_line.decode().split()[2].rstrip(",")
-        job = {"name": "job", "command": "true", "schedule": "R//PT0.01S", "overlap": "skip"}
-        body = json.dumps(job | {"name": "n" * 200}).encode()
+        job = {"name": "job", "command": "true", "schedule": "R//PT0.01S", "catch_up": "all"}
+        body = json.dumps(job | {"name": "n" * 1000}).encode()
         with urllib.request.urlopen(f"{url}/api/v1/job/", body, timeout=PATIENCE) as answer:
             assert answer.status == 201
 
@@ -143,7 +145,7 @@ def test_a_log_that_nobody_reads_holds_up_no_run_and_no_stop(tmp_path: Path) -> 
                 return int(database.execute(query).fetchone()[0])
 
         # More than the pipe takes.
-        eventually(lambda: ended() > 500)
+        eventually(lambda: ended() > 60)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
     finally:

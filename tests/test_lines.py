@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kala_trio.lines import Lines
+from tests.daemon import PATIENCE, eventually
 
 
 def told(lost: int) -> str:
@@ -55,8 +56,9 @@ def test_lines_arrive_in_order_and_the_last_ones_before_the_end(pipe: tuple[int,
 
 
 def test_a_pipe_that_nobody_reads_holds_up_nobody_and_what_was_dropped_is_told(
-    pipe: tuple[int, int],
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("kala_trio.lines._PARTING", PATIENCE)
     reader, writer = pipe
     fill(writer)
     found: list[str] = []
@@ -77,10 +79,9 @@ def test_a_pipe_that_nobody_reads_holds_up_the_end_for_a_bounded_time(
 ) -> None:
     _, writer = pipe
     fill(writer)
-    before = threading.active_count()
     with Lines(writer, told) as lines:
         lines.put("in vain")
-    assert threading.active_count() == before
+    eventually(lambda: not [each for each in threading.enumerate() if each.name == "lines"])
 
 
 def test_who_shares_the_descriptor_finds_it_as_it_was(pipe: tuple[int, int]) -> None:

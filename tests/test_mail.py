@@ -63,14 +63,23 @@ def _login(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) 
 @contextmanager
 def mail_server(box: Postbox, **how: Any) -> Iterator[int]:
     """Run a mail server, and yield its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    controller = Controller(box, hostname="127.0.0.1", port=port, **how)
-    controller.start()
-    try:
-        yield port
-    finally:
-        controller.stop()
+    with socket.create_server(("127.0.0.1", 0)) as bound:
+        port: int = bound.getsockname()[1]
+
+        class Bound(Controller):
+            """Listens on a socket that is there already, so that nobody takes its port."""
+
+            def _create_server(self) -> Any:
+                return self.loop.create_server(
+                    self._factory_invoker, sock=bound, ssl=self.ssl_context
+                )
+
+        controller = Bound(box, hostname="127.0.0.1", port=port, ready_timeout=PATIENCE, **how)
+        controller.start()
+        try:
+            yield port
+        finally:
+            controller.stop()
 
 
 @pytest.fixture

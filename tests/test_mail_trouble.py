@@ -18,7 +18,7 @@ from kala_trio.core.definition import News
 from kala_trio.core.errors import Refused
 from kala_trio.core.job import Channel, Notice
 from kala_trio.letter import Letter
-from kala_trio.mail import Mailer, MailServer, NotSent, parse_mail_server
+from kala_trio.mail import Line, Mailer, MailServer, NotSent, parse_mail_server
 from kala_trio.report import Report, as_letter
 from kala_trio.smtp import written
 from tests.daemon import PATIENCE
@@ -104,7 +104,7 @@ def test_the_name_of_a_job_is_words_in_a_letter_and_nothing_else(name: str) -> N
     )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(max_size=20))
 def test_any_name_and_any_words_can_be_written_down(name: str, words: str) -> None:
     notice = Notice("j", 1, name, Channel.EMAIL, "a@b.c", News.FAILURE, NOW, None, NOW)
@@ -165,6 +165,16 @@ async def test_a_server_that_greets_for_ever_is_hung_up_on() -> None:
             await trio.testing.wait_all_tasks_blocked(0.05)
             nursery.cancel_scope.cancel()
         assert await trio.to_thread.run_sync(server.over.wait, PATIENCE)
+
+
+def test_a_call_that_is_hung_up_before_it_has_begun_ends_as_it_begins() -> None:
+    """Its thread may be on its way to the server yet when nobody waits for it any more."""
+    line = Line()
+    line.cut()
+    here, there = socket.socketpair()
+    with here, there:
+        line.add(here)
+        assert here.recv(1) == b""
 
 
 async def test_a_password_beyond_ascii_is_refused_without_showing_it(tmp_path: Path) -> None:

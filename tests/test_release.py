@@ -32,7 +32,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install the wheel, with what it requires, into an empty environment."""
     place = tmp_path_factory.mktemp("installed")
     venv.create(place, symlinks=True, with_pip=True)
-    said(place / "bin/pip", "install", "-q", WHEEL)
+    said(place / "bin/pip", "install", "-q", WHEEL, timeout=900)
     return place
 
 

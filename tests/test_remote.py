@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from tests.daemon import PATIENCE, Daemon, eventually, running
+from tests.test_remote_runner import refusing
 from tests.website import Asked, saying, waiting, website
 
 
@@ -75,13 +76,13 @@ def test_epsilon_ends_the_retries_of_a_remote_job(daemon: Daemon) -> None:
 
     def late(handler: BaseHTTPRequestHandler, asked: Asked) -> None:
         scheduled_at = datetime.fromisoformat(asked.headers["kala-trio-scheduled-at"])
-        end = scheduled_at + timedelta(seconds=0.3)
+        end = scheduled_at + timedelta(seconds=2.3)
         while (now := datetime.now(end.tzinfo)) < end:
             site.over.wait((end - now).total_seconds())
         saying(500)(handler, asked)
 
     with website(late) as site:
-        job = create(daemon, site.url, {"retries": 5, "epsilon": "PT0.2S"})
+        job = create(daemon, site.url, {"retries": 5, "epsilon": "PT2S"})
         assert len(reasons(daemon, job)) == 1
 
 
@@ -196,11 +197,12 @@ def test_a_server_that_never_says_a_word_is_given_up(daemon: Daemon, scheme: str
 
 def test_where_nobody_is_at_home_the_reason_says_so(daemon: Daemon) -> None:
     """Q2."""
-    with silent() as port:
-        pass
-    refused = reasons(daemon, create(daemon, f"http://127.0.0.1:{port}/"))[0]
+    with closing(refusing()) as held:
+        port = held.getsockname()[1]
+        refused = reasons(daemon, create(daemon, f"http://127.0.0.1:{port}/"))[0]
     assert refused.startswith(f"127.0.0.1:{port} cannot be reached: Connection refused; ")
-    unknown = reasons(daemon, create(daemon, "http://no-such-host.invalid/"))[0]
+    nowhere = create(daemon, "http://no-such-host.invalid/", timeout=PATIENCE)
+    unknown = reasons(daemon, nowhere)[0]
     assert unknown.startswith("the name 'no-such-host.invalid' cannot be looked up: ")
 
 

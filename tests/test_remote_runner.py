@@ -30,7 +30,7 @@ from kala_trio.runner.dispatch import Dispatch
 from kala_trio.runner.outbound import Outbound
 from kala_trio.runner.targets import Targets
 from tests.daemon import PATIENCE, eventually
-from tests.test_runner import NOW, other_group, run_of
+from tests.test_runner import JOB, NOW, other_group, run_of
 from tests.website import saying, waiting, website
 
 
@@ -133,17 +133,17 @@ async def test_a_process_is_awaited_though_its_job_was_edited_to_be_remote_since
 ) -> None:
     """C3, M4: and where nothing is found, as of a request, it is lost at once (Q7)."""
     definition = Definition("a", "", remote_properties=Remote("http://a/"))
-    orphan = AwaitOrphan(run_of(), Attempt("job.1", 1, NOW), definition)
+    orphan = AwaitOrphan(run_of(), Attempt(f"{JOB}.1", 1, NOW), definition)
     results: list[Result] = []
 
     async def await_it(runner: Dispatch) -> None:
         results.append((await runner.await_orphan(orphan, trio.CancelScope())).result)
 
-    (tmp_path / "job").mkdir()
+    (tmp_path / JOB).mkdir()
     with other_group() as group, trio.fail_after(PATIENCE):
         async with trio.open_nursery() as nursery:
             runner = Dispatch(tmp_path, WallClock(), nursery, Outbound(Targets()))
-            group.note(f"{tmp_path}/job/1.group")
+            group.note(f"{tmp_path}/{JOB}/1.group")
             nursery.start_soon(await_it, runner)
             await trio.testing.wait_all_tasks_blocked(0.1)
             assert not results

@@ -199,24 +199,25 @@ def test_a_request_whose_head_is_half_there_gets_no_answer_and_does_nothing(tmp_
         daemon.get("/stats/")
         status, errors = daemon.end()
         assert (status, "Traceback" in errors) == (0, False), errors
-        assert half.answer() is None
+        answer = half.answer()
+        assert answer is None or answer[0] == 408  # where that came first, after 5 s
     assert names_of_jobs(tmp_path / "kala.db") == set()
 
 
 def test_a_commit_that_is_under_way_at_a_stop_is_waited_for(tmp_path: Path) -> None:
     """C1, C4: another program's transaction holds it up until the stop has come."""
     db = tmp_path / "kala.db"
-    with running(db) as daemon, Connection(address_of(daemon)) as client:
+    with running(db) as daemon:
         daemon.get("/stats/")
         with closing(sqlite3.connect(db, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            client.send(post("slow"))
-            daemon.get("/stats/")
-            daemon.process.send_signal(signal.SIGTERM)
-            assert daemon.process.stderr
-            assert "stopping" in daemon.process.stderr.readline()
-            other.execute("ROLLBACK")
-        answer = client.answer()
+            with Connection(address_of(daemon)) as client:
+                client.send(post("slow"))
+                daemon.get("/stats/")
+                daemon.process.send_signal(signal.SIGTERM)
+                daemon.says("stopping")
+                other.execute("ROLLBACK")
+                answer = client.answer()
         assert answer
         assert daemon.process.wait(PATIENCE) == 0
     # On a slow machine the request may have come after the stop, or SQLite waited in vain.

@@ -3,6 +3,7 @@
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -57,6 +58,13 @@ class Terminal:
             seen += os.read(self._ours, 10_000).decode()
         return seen
 
+    def frame(self) -> str:
+        """Return what is shown at one time."""
+        seen = ""
+        while not (found := re.search(r"\x1b\[H((?:(?!\x1b\[H).)*?)\x1b\[J", seen, re.DOTALL)):
+            seen += self.awaits("\x1b[J")
+        return found[1]
+
     def press_q(self) -> None:
         """Have seen enough."""
         os.write(self._ours, b"q")
@@ -97,8 +105,7 @@ def test_it_shows_no_more_lines_than_there_are(tmp_path: Path) -> None:
             done(daemon.url, "job", "start", added(daemon, f"job {number}", "true"))
         eventually(lambda: len(daemon.get("/run/?outcome=succeeded")["runs"]) == 30)
         with Terminal(daemon.url, lines=20) as terminal:
-            terminal.awaits("\x1b[H")
-            assert terminal.awaits("\x1b[J").count("\r\n") == 19
+            assert terminal.frame().count("\r\n") == 19
             terminal.press_q()
             assert terminal.ended() == 0
 

@@ -138,6 +138,16 @@ class Torture:
             time.sleep(0.01)
         self.restarts.append(time.monotonic() - self._started_at)
 
+    def _await_address(self) -> None:
+        """Wait until the web process, which may be starting, has seen that its daemon is gone."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            with suppress(OSError):
+                socket.create_server(("127.0.0.1", self._port)).close()
+                return
+            assert time.monotonic() < deadline, "the web process outlives its daemon"
+            time.sleep(0.01)
+
     def _is_alive(self) -> None:
         status = self._daemon.poll()
         assert status is None, f"the daemon ended by itself, with status {status}; see {LOG}"
@@ -147,6 +157,7 @@ class Torture:
         self._is_alive()
         self._daemon.kill()
         self._daemon.wait()
+        self._await_address()
         self._mark(f"killed {began} {time.time_ns() // 1000}")
 
     def _cut(self, share: float) -> None:

@@ -37,9 +37,18 @@ def bare_hypercorn() -> Iterator[int]:
         command = [sys.executable, "-m", "kala_trio.bench.bare", str(listener.fileno())]
         with subprocess.Popen(command, pass_fds=[listener.fileno()]) as process:
             try:
+                _await_answer(port)
                 yield port
             finally:
                 process.kill()
+
+
+def _await_answer(port: int) -> None:
+    """Wait until it serves, so that its start is not taken for its slowness."""
+    with socket.create_connection(("127.0.0.1", port)) as first:
+        first.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        while first.recv(4096):
+            pass
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from msgspec import Struct
 from kala_trio.bench.databases import idle_jobs
 from kala_trio.bench.place import Place, written
 from kala_trio.bench.service import Service, running
-from kala_trio.core.definition import Definition
+from kala_trio.core.definition import CatchUp, Definition, Policy
 from kala_trio.core.errors import CannotStart
 
 _PATIENCE = 60.0
@@ -66,8 +66,15 @@ def steadily(a_second: int) -> Callable[[float, str], Iterable[Definition]]:
     """Define jobs of which so many are due in each second, at equal distances, without end."""
 
     def define(first: float, command: str) -> Iterable[Definition]:
+        # On a machine that stands still for seconds runs are to be late, and not to be missing.
+        policy = Policy(catch_up=CatchUp.ALL)
         return (
-            Definition(f"steady {n}", command, schedule=f"R/{written(first + n / a_second)}/PT1S")
+            Definition(
+                f"steady {n}",
+                command,
+                schedule=f"R/{written(first + n / a_second)}/PT1S",
+                policy=policy,
+            )
             for n in range(a_second)
         )
 

@@ -125,15 +125,16 @@ class Service:
     def web_process(self) -> int:
         """Return the process id of the web process."""
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        children = [int(pid) for task in tasks for pid in task.read_text().split()]
-        (web,) = (pid for pid in children if b"web.worker" in _command_line(pid))
+        children = [int(pid) for task in tasks for pid in _read(task).split()]
+        (web,) = (pid for pid in children if b"web.worker" in _read(Path(f"/proc/{pid}/cmdline")))
         return web
 
 
-def _command_line(pid: int) -> bytes:
+def _read(path: Path) -> bytes:
+    """Read a file of ``/proc``; empty for a thread or an attempt that has ended meanwhile."""
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:  # an attempt that has ended meanwhile
+        return path.read_bytes()
+    except OSError:
         return b""
 
 

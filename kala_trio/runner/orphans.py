@@ -206,34 +206,45 @@ def _signal(pid: int, number: signal.Signals, is_meant: Callable[[int], bool]) -
 def _processes_by_run() -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     seen = {os.getpid()}
+    undecided: set[int] = set()
+
+    def look(pid: int) -> None:
+        undecided.discard(pid)
+        try:
+            run_id = _run_of(pid)
+        except BlockingIOError:
+            undecided.add(pid)
+        else:
+            if run_id is not None:
+                found.setdefault(run_id, []).append(pid)
+
     # The second look finds a child whose parent ended before the first look came to it.
     for _ in range(2):
         for pid in _process_ids():
             if pid not in seen:
                 seen.add(pid)
-                run_id = _run_of(pid)
-                if run_id is not None:
-                    found.setdefault(run_id, []).append(pid)
+                look(pid)
+    for _ in range(_PROGRAM_LOOKS):
+        if undecided:
+            time.sleep(_PROGRAM_PAUSE)
+            for pid in [*undecided]:
+                look(pid)
+    if undecided:
+        raise _starts_a_program(min(undecided))
     return found
 
 
 def _run_of(pid: int) -> str | None:
-    environment = b"\0" + _environment(pid)
-    _, mark, rest = environment.partition(_MARK)
+    """Return the run that a process is of; raises BlockingIOError where that can't be told yet."""
+    environment = _read(f"/proc/{pid}/environ")
+    if not environment and _is_between_programs(pid):
+        raise _starts_a_program(pid)
+    _, mark, rest = (b"\0" + environment).partition(_MARK)
     return rest.partition(b"\0")[0].decode(errors="replace") if mark else None
 
 
-def _environment(pid: int) -> bytes:
-    """Read the environment that a process was started with, or its latest program.
-
-    Raises OSError where it has been between two programs all the time.
-    """
-    for _ in range(_PROGRAM_LOOKS):
-        environment = _read(f"/proc/{pid}/environ")
-        if environment or not _is_between_programs(pid):
-            return environment
-        time.sleep(_PROGRAM_PAUSE)
-    raise OSError(errno.EAGAIN, f"process {pid} is just starting a program")
+def _starts_a_program(pid: int) -> BlockingIOError:
+    return BlockingIOError(errno.EAGAIN, f"process {pid} is just starting a program")
 
 
 def _is_between_programs(pid: int) -> bool:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +33,8 @@ from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damag
 from kala_trio.threads import in_thread
 
 _ATTEMPTS_AT_ONCE = 500
+# For how long, and how often, it is tried to have the file alone, in seconds.
+_PATIENCE, _LOOK = 1.0, 0.05
 
 
 class Journal:
@@ -275,15 +278,25 @@ def _hold(path: Path) -> int:
     one of SQLite's, which end when any descriptor of the file is closed: this one is closed last.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # A process that a killed daemon was just starting holds its descriptors until it is.
+    deadline = time.monotonic() + _PATIENCE
+    while not _is_ours_alone(descriptor):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            raise CannotStart(
+                f"database: {path} is held by another kala-trio; stop that one (fuser {path} shows "
+                "its process), or give a path of its own, for example --db ~/kala.db"
+            )
+        time.sleep(_LOOK)
+    return descriptor
+
+
+def _is_ours_alone(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        os.close(descriptor)
-        raise CannotStart(
-            f"database: {path} is held by another kala-trio; stop that one (fuser {path} shows its "
-            "process), or give a path of its own, for example --db ~/kala.db"
-        ) from None
-    return descriptor
+        return False
+    return True
 
 
 def read_snapshot(path: Path) -> Snapshot:

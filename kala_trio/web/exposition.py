@@ -7,7 +7,7 @@ so the number of series is bounded, whatever is scheduled or asked.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,10 @@ from kala_trio.web.traffic import Traffic
 _WALK = 0.25
 
 
+async def _nothing_heard() -> None:
+    return None
+
+
 class Watch(Struct):
     """What is known of the service at this moment, beside what its database says.
 
@@ -43,7 +47,7 @@ class Watch(Struct):
 
     db: Path
     output: Path
-    vitals: Callable[[], Vitals | None] = lambda: None
+    vitals: Callable[[], Awaitable[Vitals | None]] = _nothing_heard
     traffic: Traffic = field(default_factory=Traffic)
     dropped: Callable[[], int] = lambda: 0
     is_closing: Callable[[], bool] = lambda: False

@@ -22,19 +22,19 @@ def add_health(
 
     @app.get("/healthz")
     async def get_health() -> Response:
-        if watch.vitals() is None:
+        if await watch.vitals() is None:
             raise Unavailable(_SILENT)
         return json_answer(b'{"status":"alive"}')
 
     @app.get("/readyz")
     async def get_readiness() -> Response:
-        vitals = watch.vitals()
+        vitals = await watch.vitals()
         if problem := objection(vitals) if vitals else _SILENT:
             raise Unavailable(problem)
         return json_answer(b'{"status":"ready"}')
 
     @app.get("/metrics")
     async def get_metrics() -> Response:
-        accept, vitals = request.headers.get("Accept", ""), watch.vitals()
+        accept, vitals = request.headers.get("Accept", ""), await watch.vitals()
         body, kind = await in_thread(exposition, vitals, accept, limiter=threads)
         return Response(body, content_type=kind)
