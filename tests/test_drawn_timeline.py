@@ -33,6 +33,15 @@ def test_a_mark_tells_its_exact_times_by_the_clock_of_the_zone() -> None:
     ]
 
 
+def test_a_name_leads_to_its_job_and_only_then_is_there_anything_to_be_reached() -> None:
+    run = (Bar(NOON, NOON + HOUR, Outcome.SUCCEEDED),)
+    for href, role in (("/webui/job/<a>/", "group"), ("", "img")):
+        root = read(draw_timeline([Row("a", run, href=href)], NOON, MIDNIGHT, NOON))
+        assert root.get("role") == role
+        links = [each.get("href") for each in root.iter() if each.tag.endswith("}a")]
+        assert links == ([href] if href else [])
+
+
 def test_what_would_touch_is_one_mark_but_never_of_different_outcomes() -> None:
     starts = [NOON + timedelta(minutes=each) for each in range(60)]
     runs = [Bar(at, at + timedelta(seconds=50), Outcome.SUCCEEDED) for at in starts]

@@ -92,6 +92,7 @@ def test_the_hours_around_now_show_runs_misses_and_what_comes_failing_ones_first
     assert "held: 1 running, 1 missed." in drawn
     assert "good: 1 succeeded." in drawn
     assert "often: 6 coming." in drawn
+    assert f'<a href="/webui/job/{often}/"><text' in page.html
     assert "far off" not in drawn
     assert "off:" not in drawn
     assert drawn.index(f"{HOSTILE}: 1 failed.") < drawn.index("held: ")

@@ -47,12 +47,16 @@ class Gap(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """A job, with what became of its triggers and the occurrences to come, each in order."""
+    """A job, with what became of its triggers and the occurrences to come, each in order.
+
+    Its name leads to ``href``, if there is one.
+    """
 
     name: str
     runs: tuple[Bar, ...] = ()
     missed: tuple[Gap, ...] = ()
     coming: tuple[datetime, ...] = ()
+    href: str = ""
 
     @property
     def is_failing(self) -> bool:
@@ -96,7 +100,9 @@ def draw_timeline(
         title = element("title", written(f"now, {scale.time(now)}"))
         parts.append(element("line", title, class_="now", stroke="currentColor", **line))
     size = (_LEFT + _PLOT + _RIGHT, height)
-    return drawing("timeline", "img", size, "What runs when", *parts, about=about)
+    # In an image nothing could be reached.
+    role = "group" if any(row.href for row, _ in drawn) else "img"
+    return drawing("timeline", role, size, "What runs when", *parts, about=about)
 
 
 def draw_sparkline(durations: Sequence[timedelta], outcomes: Sequence[Outcome]) -> str:
@@ -192,9 +198,10 @@ def _row(row: Row, marks: Sequence[_Mark], scale: _Scale, number: int) -> str:
     top = _TOP + _ROW * number
     label = written(shortened(row.name, _LETTERS))
     title = element("title", written(row.name))
+    named = element("text", title, label, class_="label", x=4, y=top + 16)
     return element(
         "g",
-        element("text", title, label, class_="label", x=4, y=top + 16),
+        element("a", named, href=row.href) if row.href else named,
         *(_drawn(mark, row.name, scale, top) for mark in marks),
         class_="row failing" if row.is_failing else "row",
     )

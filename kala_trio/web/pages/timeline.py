@@ -11,7 +11,7 @@ from kala_trio.core.job import Missed, Run
 from kala_trio.core.occurrences import schedule_of
 from kala_trio.store.history import Entry, NoOutcome, Place, Wanted
 from kala_trio.store.reader import JobView
-from kala_trio.web.pages.filters import shortened
+from kala_trio.web.pages.filters import path_of, shortened
 from kala_trio.web.pages.frame import Context, Site
 from kala_trio.web.timeline import Bar, Gap, Row, draw_sparkline, draw_timeline
 
@@ -32,6 +32,7 @@ _LETTERS = 40
 class _Lane(Struct):
     """What is found of a job; runs and misses the latest first."""
 
+    job_id: str
     name: str
     runs: list[Bar] = field(default_factory=list)
     missed: list[Gap] = field(default_factory=list)
@@ -40,7 +41,8 @@ class _Lane(Struct):
     def row(self) -> Row:
         """Return what is drawn of it."""
         name = shortened(self.name, _LETTERS)
-        return Row(name, (*reversed(self.runs),), (*reversed(self.missed),), (*self.coming,))
+        past = (*reversed(self.runs),), (*reversed(self.missed),)
+        return Row(name, *past, (*self.coming,), path_of(self.job_id))
 
 
 def timeline_of(site: Site, coming: Sequence[JobView], now: datetime) -> Context:
@@ -54,14 +56,14 @@ def timeline_of(site: Site, coming: Sequence[JobView], now: datetime) -> Context
     running = site.reader.page(Wanted(ends=(NoOutcome.RUNNING,)), Place(), _MOST_RUNNING)
     lanes: dict[str, _Lane] = {}
     for entry in _within(begin, latest.entries, running.entries):
-        lane = lanes.setdefault(entry.job_id, _Lane(entry.job_name))
+        lane = lanes.setdefault(entry.job_id, _Lane(entry.job_id, entry.job_name))
         if isinstance(entry, Run):
             lane.runs.append(Bar(entry.started_at, entry.ended_at, entry.outcome))
         else:
             lane.missed.append(Gap(entry.first, entry.last, entry.count, entry.reason))
     for view in coming:
         if soon := _soon(view, end):
-            lane = lanes.setdefault(view.job.id, _Lane(view.job.definition.name))
+            lane = lanes.setdefault(view.job.id, _Lane(view.job.id, view.job.definition.name))
             lane.coming = soon
     rows = [lane.row() for lane in lanes.values()]
     svg = draw_timeline(rows, begin, end, now, _MOST_ROWS)
