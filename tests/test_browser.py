@@ -103,9 +103,8 @@ def test_a_job_made_in_the_form_is_watched_as_it_runs(
     tab.goto("/webui/")
     tab.get_by_role("link", name="New job").click()
     tab.get_by_label("Name", exact=True).fill("watched")
-    tab.get_by_label("Command", exact=True).fill(
-        f"while read line; do echo got $line; done < {gate}"
-    )
+    command = f"while read line; do echo got $line; done < {gate}"
+    tab.get_by_label("Command", exact=True).fill(command)
     preview = tab.locator("#preview")
     tab.get_by_label("Schedule", exact=True).fill("R/2099-01-01")
     playwright.expect(preview).to_contain_text("schedule: ")

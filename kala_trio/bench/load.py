@@ -130,6 +130,10 @@ class _Client:
         return None if arrived else ""
 
 
+def _is_over(order: Order, passed: float, is_answered: bool) -> bool:
+    return passed >= order.seconds and (is_answered or passed > _PATIENCE)
+
+
 def _run(order: Order) -> Load:
     body = order.body.encode()
     request = (
@@ -173,10 +177,7 @@ def _run(order: Order) -> Load:
             connect()
         print(flush=True)  # noqa: T201 - this is how it says that it has begun
         began = time.perf_counter()
-        while not ending:
-            passed = time.perf_counter() - began
-            if passed >= order.seconds and (statuses or passed > _PATIENCE):
-                break
+        while not (ending or _is_over(order, time.perf_counter() - began, bool(statuses))):
             for key, _ in selector.select(0.1):
                 if not heed(key.data):
                     selector.unregister(key.fileobj)
