@@ -224,6 +224,8 @@ GROUPS: dict[str, type[Struct]] = {
 }
 """The groups of a definition, by the name of their field."""
 
+_USUAL = {name: getattr(Definition("", ""), name) for name in GROUPS}
+
 KEYS: dict[str, Any] = {
     key: hint
     for name, hints in get_type_hints(Definition).items()
@@ -243,12 +245,11 @@ def from_keys(given: Mapping[str, Any]) -> Definition:
 
 def unusual(definition: Definition) -> dict[str, Any]:
     """Return the keys that Kala has not, where they do not have their default."""
-    own = {key: getattr(definition, key) for key in _OWN if getattr(definition, key)}
-    return own | {
-        key: value for name in GROUPS for key, value in _changed(getattr(definition, name)).items()
-    }
-
-
-def _changed(group: Struct) -> dict[str, Any]:
-    fields = zip(group.__struct_fields__, group.__struct_defaults__, strict=True)
-    return {key: getattr(group, key) for key, usual in fields if getattr(group, key) != usual}
+    found = {key: getattr(definition, key) for key in _OWN if getattr(definition, key)}
+    for name, usual in _USUAL.items():
+        group = getattr(definition, name)
+        if group != usual:  # of most jobs most groups are not
+            for key in group.__struct_fields__:
+                if getattr(group, key) != getattr(usual, key):
+                    found[key] = getattr(group, key)
+    return found
