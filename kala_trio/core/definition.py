@@ -237,7 +237,7 @@ KEYS: dict[str, Any] = {
 def from_keys(given: Mapping[str, Any]) -> Definition:
     """Return the definition of these keys; what is left out has its default."""
     own = {key: given[key] for key in Definition.__struct_fields__ if key in given}
-    for name, group in GROUPS.items():
+    for name, group in GROUPS.items() if len(own) < len(given) else ():
         if within := {key: given[key] for key in group.__struct_fields__ if key in given}:
             own[name] = group(**within)
     return Definition(**own)
