@@ -33,7 +33,7 @@ from kala_trio.core.messages import (
     Enable,
     Keep,
 )
-from kala_trio.store.soundness import check
+from kala_trio.store.soundness import checked
 from properties.checkers_of_notices import failures_are_told
 from properties.ledger import Asked, Commit, Ledger, Opened
 from properties.story import Story
@@ -396,7 +396,7 @@ def what_is_kept_fits_together(story: Story) -> None:
     """C1, C2: no crash parts what was committed at once."""
     for opened in story.openings:
         try:
-            check(opened.snapshot)
+            checked(opened.snapshot)
         except ValueError as error:
             raise AssertionError(f"life {opened.life}: {error}") from error
 

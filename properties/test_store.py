@@ -30,7 +30,8 @@ from kala_trio.core.job import (
 )
 from kala_trio.core.messages import ForgetJob, ForgetQueue, Keep, Record
 from kala_trio.store import rows
-from kala_trio.store.journal import Journal
+from kala_trio.store.connection import open_database
+from kala_trio.store.journal import Journal, read_all
 from kala_trio.store.outbox import to_notice
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -113,7 +114,7 @@ def model_of(batches: list[list[Record]]) -> tuple[dict[str, Job], dict[str, Que
 
 @settings(max_examples=50)
 @given(st.lists(st.lists(records, max_size=5), max_size=5))
-def test_a_reopened_journal_holds_what_was_committed_last(batches: list[list[Record]]) -> None:
+def test_a_file_holds_what_was_committed_last(batches: list[list[Record]]) -> None:
     """C1: of each identity the last value, and nothing that was forgotten."""
     numbers: dict[str, int] = {}
     batches = [[numbered(record, numbers) for record in batch] for batch in batches]
@@ -126,8 +127,8 @@ def test_a_reopened_journal_holds_what_was_committed_last(batches: list[list[Rec
                     await journal.commit(batch)
 
         trio.run(commit_all)
-        with closing(Journal(path)) as journal:
-            snapshot = journal.load()
+        with closing(open_database(path, read_only=True)) as database:
+            snapshot = read_all(database)
     jobs, queues = model_of(batches)
     assert {job.id: job for job in snapshot.jobs} == jobs
     assert {queue.run_id: queue for queue in snapshot.queues} == queues

@@ -28,7 +28,7 @@ from kala_trio.store.connection import (
     refuse_foreign,
 )
 from kala_trio.store.outbox import Delivery
-from kala_trio.store.soundness import check
+from kala_trio.store.soundness import checked
 from kala_trio.store.trouble import UNREADABLE, look_into, primary, refuse_damaged_log, sentence
 from kala_trio.threads import in_thread
 
@@ -71,11 +71,9 @@ class Journal:
         """
         try:
             with atomic(self._database):
-                snapshot = _load(self._database)
-            check(snapshot)
+                return checked(read_all(self._database))
         except UNREADABLE as error:
             raise CannotStart(sentence(self._path, "cannot be read", error)) from error
-        return snapshot
 
     @property
     def path(self) -> Path:
@@ -313,10 +311,11 @@ def read_snapshot(path: Path) -> Snapshot:
         if pragma(database, "user_version") != VERSION:
             problem = "was made by another version of kala-trio; run the daemon of this one on it"
             raise not_ours(problem, path)
-        return _load(database)
+        return checked(read_all(database))
 
 
-def _load(database: sqlite3.Connection) -> Snapshot:
+def read_all(database: sqlite3.Connection) -> Snapshot:
+    """Return all that a scheduler needs to go on, whether it fits together or not."""
     children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
     jobs = tuple(map(rows.to_job, rows.select(database, Job, "FROM jobs ORDER BY number")))
     ids = {job.id: job.id for job in jobs}

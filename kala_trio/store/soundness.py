@@ -8,8 +8,8 @@ from itertools import zip_longest
 from kala_trio.core.messages import Snapshot
 
 
-def check(snapshot: Snapshot) -> None:
-    """Raise ValueError, saying what is missing, where a scheduler could not go on from this."""
+def checked(snapshot: Snapshot) -> Snapshot:
+    """Return ``snapshot``; raise ValueError, saying what is missing, if it does not fit."""
     for job, progress in zip_longest(snapshot.jobs, snapshot.progress):
         if not progress or progress.job_id != job.id:
             raise ValueError(f"job {job.id!r} has no progress")
@@ -27,3 +27,4 @@ def check(snapshot: Snapshot) -> None:
             raise ValueError(f"run {run.id!r} is in progress, and no attempt of it")
         if run.id in unexpected and run.job_id in jobs:
             raise ValueError(f"run {run.id!r} is in progress, of which its job knows nothing")
+    return snapshot
