@@ -115,6 +115,7 @@ def test_a_job_made_in_the_form_is_watched_as_it_runs(
     tab.get_by_role("button", name="Create").click()
     tab.get_by_role("button", name="Start now").click()
     tab.get_by_role("link", name="Run 1").first.click()
+    tab.wait_for_url(re.compile("/webui/run/"))
     written = tab.get_by_label("What the run has written")
     playwright.expect(tab.locator("#title")).to_contain_text("running")
     tab.evaluate("window.isSame = true")
@@ -216,21 +217,21 @@ def test_a_keyboard_is_enough_to_find_a_job_and_start_it(daemon: Daemon, tab: An
 
 
 def test_a_form_is_sent_and_an_output_read_without_a_script(daemon: Daemon, chromium: Any) -> None:
-    context = chromium.new_context(base_url=daemon.url, java_script_enabled=False)
-    page = context.new_page()
+    page = chromium.new_page(base_url=daemon.url, java_script_enabled=False)
     page.goto("/webui/new/")
     page.locator("[name=name]").fill("no script")
     page.locator("[name=command]").fill("echo 'so it is'")
     page.locator("[name=schedule]").fill("R2//PT1000H")
     page.get_by_role("button", name="Preview").click()
-    assert "The next runs, and then no more" in page.locator("#preview").inner_text()
+    playwright.expect(page.locator("#preview")).to_contain_text("The next runs, and then no more")
     page.get_by_role("button", name="Create").click()
+    page.wait_for_url(re.compile("/webui/job/"))
     job_id = page.url.split("/")[-2]
     eventually(lambda: daemon.outcomes(job_id) == ["succeeded"])
-    page.reload()
+    page.goto(f"/webui/job/{job_id}/")
     page.get_by_role("link", name="Run 1").click()
     assert page.locator("#written").inner_text() == "so it is\n"
-    context.close()
+    page.close()
 
 
 def test_a_job_is_found_among_ten_thousand(chromium: Any, tmp_path: Path) -> None:
@@ -306,8 +307,7 @@ def test_a_page_of_another_site_makes_no_job_in_a_browser(daemon: Daemon, chromi
 def test_a_browser_signs_in_and_out_with_a_token(chromium: Any, tmp_path: Path) -> None:
     secret = Tokens(tmp_path / "kala.db").new("ada", Role.READ, datetime.now(UTC))
     with running(tmp_path / "kala.db") as daemon:
-        context = chromium.new_context(base_url=daemon.url)
-        page = context.new_page()
+        page = chromium.new_page(base_url=daemon.url)
         page.goto("/webui/jobs/")
         page.get_by_label("Token").fill("kt_wrong")
         page.get_by_role("button", name="Sign in").click()
@@ -317,10 +317,11 @@ def test_a_browser_signs_in_and_out_with_a_token(chromium: Any, tmp_path: Path) 
         playwright.expect(page.locator("#counts")).to_be_visible()
         assert page.evaluate("document.cookie") == ""
         page.get_by_role("link", name="Sign in or out").click()
-        page.get_by_role("button", name="Sign out").click()
+        with page.expect_navigation():
+            page.get_by_role("button", name="Sign out").click()
         page.goto("/webui/")
         playwright.expect(page.get_by_label("Token")).to_be_visible()
-        context.close()
+        page.close()
 
 
 def test_a_failing_child_is_seen_in_the_graph_and_leads_to_its_job(
@@ -341,10 +342,9 @@ def test_a_failing_child_is_seen_in_the_graph_and_leads_to_its_job(
 
 def test_instants_are_in_the_zone_of_who_looks(daemon: Daemon, chromium: Any) -> None:
     job_id = daemon.create(name="zoned", command="true", schedule=FUTURE)
-    context = chromium.new_context(base_url=daemon.url, timezone_id="America/New_York")
-    page = context.new_page()
+    page = chromium.new_page(base_url=daemon.url, timezone_id="America/New_York")
     page.goto(f"/webui/job/{job_id}/")
     time = page.locator("time[datetime^='2099-01-01']").first
     playwright.expect(time.locator("small")).to_have_text(re.compile("2098-12-31 19:00:00"))
     assert time.get_attribute("title") == "2099-01-01 00:00:00 UTC"
-    context.close()
+    page.close()
