@@ -237,7 +237,7 @@ KEYS: dict[str, Any] = {
 def from_keys(given: Mapping[str, Any]) -> Definition:
     """Return the definition of these keys; what is left out has its default."""
     own = {key: given[key] for key in Definition.__struct_fields__ if key in given}
-    for name, group in GROUPS.items() if len(own) < len(given) else ():
+    for name, group in GROUPS.items():
         if within := {key: given[key] for key in group.__struct_fields__ if key in given}:
             own[name] = group(**within)
     return Definition(**own)
@@ -248,8 +248,13 @@ def unusual(definition: Definition) -> dict[str, Any]:
     found = {key: getattr(definition, key) for key in _OWN if getattr(definition, key)}
     for name, usual in _USUAL.items():
         group = getattr(definition, name)
-        if group != usual:  # of most jobs most groups are not
-            for key in group.__struct_fields__:
-                if getattr(group, key) != getattr(usual, key):
-                    found[key] = getattr(group, key)
+        if group != usual:  # of most jobs most groups are as usual
+            found |= _changed(group, usual)
     return found
+
+
+def _changed(group: Struct, usual: Struct) -> dict[str, Any]:
+    fields = group.__struct_fields__
+    return {
+        key: getattr(group, key) for key in fields if getattr(group, key) != getattr(usual, key)
+    }

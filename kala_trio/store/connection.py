@@ -1,6 +1,7 @@
-"""Connections to the file: whose it is, of which version, and transactions."""
+"""Connections to the file: whose it is, of which version, transactions, and what a query gives."""
 
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -115,3 +116,11 @@ def _has_tables(database: sqlite3.Connection) -> bool:
 def pragma(database: sqlite3.Connection, name: str) -> int:
     """Return what the file says under a name that SQLite knows."""
     return int(database.execute(f"PRAGMA {name}").fetchone()[0])
+
+
+def grouped(database: sqlite3.Connection, query: str, *values: str) -> dict[str, list[str]]:
+    """Collect a query's second column by its first."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for key, value in database.execute(query, values):
+        groups[key].append(value)
+    return groups

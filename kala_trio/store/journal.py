@@ -21,6 +21,7 @@ from kala_trio.store.connection import (
     VERSION,
     WRITE_NOTHING,
     atomic,
+    grouped,
     not_ours,
     open_database,
     pragma,
@@ -316,7 +317,7 @@ def read_snapshot(path: Path) -> Snapshot:
 
 def read_all(database: sqlite3.Connection) -> Snapshot:
     """Return all that a scheduler needs to go on, whether it fits together or not."""
-    children = _grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
+    children = grouped(database, "SELECT run_id, child FROM turns ORDER BY run_id, position")
     jobs = tuple(map(rows.to_job, rows.select(database, Job, "FROM jobs ORDER BY number")))
     ids = {job.id: job.id for job in jobs}
     found = rows.select(
@@ -338,11 +339,3 @@ def read_all(database: sqlite3.Connection) -> Snapshot:
             for row in rows.select(database, Queue, "FROM queues ORDER BY rowid")
         ),
     )
-
-
-def _grouped(database: sqlite3.Connection, query: str) -> dict[str, list[str]]:
-    """Collect a query's second column by its first."""
-    groups: dict[str, list[str]] = defaultdict(list)
-    for key, value in database.execute(query):
-        groups[key].append(value)
-    return groups

@@ -16,7 +16,7 @@ from kala_trio.core.graph import deleted_with
 from kala_trio.core.job import Attempt, Job, Missed, Progress, Run
 from kala_trio.core.messages import Deed
 from kala_trio.store import rows
-from kala_trio.store.connection import Connection, atomic, open_database
+from kala_trio.store.connection import Connection, atomic, grouped, open_database
 from kala_trio.store.finding import JobState, Mark, Search, count, count_states, find
 from kala_trio.store.history import Page, Place, Wanted, attempts_of, read_page
 from kala_trio.store.kinship import family, related
@@ -163,10 +163,7 @@ class Reader:
                 "SELECT json_extract(definition, '$.name') AS name, id FROM jobs "
                 "WHERE name IN (SELECT value FROM json_each(?)) ORDER BY number"
             )
-            found: dict[str, list[str]] = {}
-            for name, job_id in database.execute(query, (json.dumps([*names]),)):
-                found.setdefault(name, []).append(job_id)
-            return found
+            return grouped(database, query, json.dumps([*names]))
 
     def deleted_with(self, job_id: str) -> list[tuple[str, str]]:
         """Return the jobs that go when that one goes, itself first, each by id and name (D5)."""
@@ -320,10 +317,8 @@ def _views(
     def only(query: str, column: str, order: str) -> str:
         return f"{query} {f'WHERE {column} {those} ' if wanted else ''}ORDER BY {order}"
 
-    dependents: dict[str, list[str]] = defaultdict(list)
     query = only("SELECT parent, child FROM edges JOIN jobs ON child = id", "parent", "number")
-    for parent, child in database.execute(query, wanted):
-        dependents[parent].append(child)
+    dependents = grouped(database, query, *wanted)
     stats: dict[str, list[Run]] = defaultdict(list)
     # One more than wanted, since the latest may be in progress.
     latest = (
